@@ -1,0 +1,1 @@
+//! The sidecar: tokens, leases, rendering, processes, listener.

@@ -1,0 +1,1 @@
+//! Vault Agent's configuration as types: read HCL and JSON, write JSON.

@@ -1,0 +1,1 @@
+//! The webhook server, and the offline tools of the same logic.

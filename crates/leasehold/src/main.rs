@@ -1,0 +1,3 @@
+//! Entry point; everything a test wants is in `lib.rs`.
+
+fn main() {}

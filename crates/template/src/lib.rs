@@ -1,0 +1,1 @@
+//! Go templates with the consul-template functions, rendered from a snapshot of data.

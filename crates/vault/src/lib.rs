@@ -1,0 +1,1 @@
+//! HTTP client for the Vault API, and the login methods.

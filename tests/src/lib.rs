@@ -1,0 +1,1 @@
+//! Whole-system scenarios on real parts; see `tests/e2e`.

@@ -1,0 +1,3 @@
+//! Chores in Rust: `cargo xtask help`.
+
+fn main() {}
