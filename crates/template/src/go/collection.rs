@@ -1,0 +1,287 @@
+//! Lists, maps and channels. Lists never change once made; maps are shared by reference and can be
+//! changed through any holder, which is what sprig's `set` relies on.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
+
+use crate::go::{Failure, Key, Text, Type, Value};
+
+/// A slice: of any, of text and so on, as its element type says. A nil slice is empty, yet prints
+/// and encodes differently in places.
+#[derive(Clone)]
+pub struct List {
+    element: Type,
+    items: Option<Arc<Items>>,
+}
+
+struct Items(Vec<Value>);
+
+impl List {
+    /// A list whose items are already of the element type.
+    pub fn new(element: Type, items: Vec<Value>) -> Self {
+        Self {
+            element,
+            items: Some(Arc::new(Items(items))),
+        }
+    }
+
+    /// A nil slice.
+    pub fn nil(element: Type) -> Self {
+        Self {
+            element,
+            items: None,
+        }
+    }
+
+    /// The type of the elements.
+    pub fn element(&self) -> Type {
+        self.element
+    }
+
+    /// The items.
+    pub fn items(&self) -> &[Value] {
+        self.items
+            .as_deref()
+            .map_or(&[], |items| items.0.as_slice())
+    }
+
+    /// Whether this is a nil slice.
+    pub fn is_nil(&self) -> bool {
+        self.items.is_none()
+    }
+
+    /// The list's type as `%T` prints it.
+    pub fn type_name(&self) -> &'static str {
+        match self.element {
+            Type::Text => Type::Texts.name(),
+            Type::Int(_) => Type::Ints.name(),
+            Type::Uint(_) => Type::Bytes.name(),
+            Type::List => Type::Lists.name(),
+            Type::Map => Type::Maps.name(),
+            _ => Type::List.name(),
+        }
+    }
+}
+
+/// The static types of a map's keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapType {
+    /// `map[string]interface {}`
+    TextToAny,
+    /// `map[string]string`
+    TextToText,
+    /// `map[interface {}]interface {}`, which YAML gives
+    AnyToAny,
+}
+
+impl MapType {
+    /// The type's name as `%T` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextToAny => Type::Map.name(),
+            Self::TextToText => Type::TextMap.name(),
+            Self::AnyToAny => Type::AnyMap.name(),
+        }
+    }
+}
+
+/// A map, in key order. Clones are the same map.
+#[derive(Clone)]
+pub struct Map {
+    kind: MapType,
+    entries: Option<Arc<Entries>>,
+}
+
+struct Entries(RwLock<BTreeMap<Key, Value>>);
+
+impl Map {
+    /// A map with these entries.
+    pub fn new(kind: MapType, entries: BTreeMap<Key, Value>) -> Self {
+        Self {
+            kind,
+            entries: Some(Arc::new(Entries(RwLock::new(entries)))),
+        }
+    }
+
+    /// A nil map: empty, and nothing can be put into it.
+    pub fn nil(kind: MapType) -> Self {
+        Self {
+            kind,
+            entries: None,
+        }
+    }
+
+    /// The types of keys and values.
+    pub fn kind(&self) -> MapType {
+        self.kind
+    }
+
+    /// Whether this is a nil map.
+    pub fn is_nil(&self) -> bool {
+        self.entries.is_none()
+    }
+
+    /// Whether both are one and the same map.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.entries, &other.entries) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.read().map_or(0, |entries| entries.len())
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &Key) -> Option<Value> {
+        self.read()?.get(key).cloned()
+    }
+
+    /// The value under a text key.
+    pub fn get_text(&self, key: &[u8]) -> Option<Value> {
+        self.get(&Key::Text(key.into()))
+    }
+
+    /// Whether the key is there.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.read().is_some_and(|entries| entries.contains_key(key))
+    }
+
+    /// All entries in key order, as they are now: shared values, copied handles.
+    pub fn entries(&self) -> Vec<(Key, Value)> {
+        self.read().map_or_else(Vec::new, |entries| {
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
+        })
+    }
+
+    /// All keys in order, as they are now.
+    pub fn keys(&self) -> Vec<Key> {
+        self.read()
+            .map_or_else(Vec::new, |entries| entries.keys().cloned().collect())
+    }
+
+    /// Puts a value under a key, for every holder of the map.
+    ///
+    /// # Errors
+    /// On a nil map, in Go's words.
+    pub fn insert(&self, key: Key, value: Value) -> Result<(), Failure> {
+        let Some(entries) = &self.entries else {
+            return Err(Failure::new("assignment to entry in nil map"));
+        };
+        entries
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, value);
+        Ok(())
+    }
+
+    /// Removes a key, for every holder of the map.
+    pub fn remove(&self, key: &Key) -> Option<Value> {
+        let entries = self.entries.as_ref()?;
+        entries
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key)
+    }
+
+    /// The guard must not be held while a value inside is visited: the map may hold itself.
+    fn read(&self) -> Option<RwLockReadGuard<'_, BTreeMap<Key, Value>>> {
+        let entries = self.entries.as_ref()?;
+        Some(entries.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl FromIterator<(Text, Value)> for Map {
+    /// A `map[string]interface {}`.
+    fn from_iter<I: IntoIterator<Item = (Text, Value)>>(entries: I) -> Self {
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (Key::Text(key), value))
+            .collect();
+        Self::new(MapType::TextToAny, entries)
+    }
+}
+
+/// The channel of int64 which `loop` gives: what was taken out is gone for every holder.
+#[derive(Clone)]
+pub struct Channel(Arc<(AtomicI64, i64)>);
+
+impl Channel {
+    /// A closed channel that still holds the numbers from `first` to before `end`.
+    pub fn new(first: i64, end: i64) -> Self {
+        Self(Arc::new((AtomicI64::new(first), end)))
+    }
+
+    /// The next number, or none when the channel is drained.
+    pub fn receive(&self) -> Option<i64> {
+        let (next, end) = &*self.0;
+        let number = next.load(Relaxed);
+        if number >= *end {
+            return None;
+        }
+        next.store(number + 1, Relaxed);
+        Some(number)
+    }
+
+    /// Whether both are one and the same channel.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Values can be nested deeper than the stack is: taking them apart must not recurse.
+impl Drop for Items {
+    fn drop(&mut self) {
+        dismantle(mem::take(&mut self.0));
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        let entries = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        dismantle(mem::take(entries).into_values().collect());
+    }
+}
+
+fn dismantle(mut values: Vec<Value>) {
+    while let Some(value) = values.pop() {
+        match value {
+            Value::List(List {
+                items: Some(items), ..
+            }) => {
+                if let Some(mut items) = Arc::into_inner(items) {
+                    values.append(&mut items.0);
+                }
+            }
+            Value::Map(Map {
+                entries: Some(entries),
+                ..
+            }) => {
+                if let Some(mut entries) = Arc::into_inner(entries) {
+                    let entries = entries.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    values.extend(mem::take(entries).into_values());
+                }
+            }
+            _ => {}
+        }
+    }
+}
