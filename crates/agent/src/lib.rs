@@ -1,1 +1,7 @@
-//! The sidecar: tokens, leases, rendering, processes, listener.
+//! The sidecar: it logs in to Vault (or OpenBao), renders templates into files, keeps tokens and leases alive,
+//! replaces them before they end, tells the application, and revokes what it holds when it leaves.
+//!
+//! The decisions are in `core`, pure and tested with synthetic time. Everything else performs them: it reads
+//! the configuration, talks to the server, writes files and runs commands.
+
+pub mod core;

@@ -1,0 +1,215 @@
+//! What an answer, a rendering or the end of a command changes.
+
+use std::time::Duration;
+
+use crate::core::{
+    commands::AfterFailure,
+    failure::Failure,
+    lifetime::Lifetime,
+    machine::{AGENT, Machine, Rule, TEMPLATES, seconds},
+    message::{Action, Change, Level, Line},
+    moment::Moment,
+    rendering::{CommandId, DependencyId, RenderOutcome, Severity, Template, TemplateId},
+    secrets::{RenewalOutcome, Secret},
+    token::Generation,
+};
+
+impl Machine {
+    pub(super) fn fetched(
+        &mut self,
+        now: Moment,
+        dependency: DependencyId,
+        generation: Generation,
+        lifetime: Lifetime,
+        change: Change,
+    ) {
+        let Some(secret) = self.secrets.get_mut(&dependency) else {
+            return;
+        };
+        let first = !secret.is_there();
+        secret.fetched(
+            now,
+            generation,
+            lifetime,
+            &self.settings.secrets,
+            &mut *self.chance,
+        );
+        if let Some(usable) = self.token.usable()
+            && usable != generation
+        {
+            // The answer was on its way while a new token came: what hangs on the old one is asked again.
+            secret.token_changed(now, usable);
+        }
+        if first || change == Change::New {
+            for template in &mut self.templates {
+                if template.asks_for(dependency) {
+                    template.changed(now, self.complete);
+                }
+            }
+        }
+        self.actions.push(Action::Save);
+    }
+
+    pub(super) fn fetch_failed(
+        &mut self,
+        now: Moment,
+        dependency: DependencyId,
+        generation: Generation,
+        failure: Failure,
+    ) {
+        let Some(secret) = self.secrets.get_mut(&dependency) else {
+            return;
+        };
+        if failure.is_forbidden() {
+            self.token.suspect(now, generation);
+        }
+        let repeated = secret.last_failure() == Some(&failure);
+        let setback = secret.fetch_failed(
+            now,
+            failure.clone(),
+            &self.settings.secrets,
+            &mut *self.chance,
+        );
+        let attempts = if setback.attempt > self.settings.secrets.retries {
+            "exceeded maximum retries".to_owned()
+        } else {
+            format!(
+                "retry attempt {} after \"{}\"",
+                setback.attempt,
+                seconds(setback.pause)
+            )
+        };
+        let level = if repeated && setback.attempt > self.settings.secrets.retries.saturating_add(1)
+        {
+            Level::Debug
+        } else {
+            Level::Warn
+        };
+        self.say(Line::new(
+            level,
+            AGENT,
+            format!("(view) {failure} ({attempts})"),
+        ));
+        if setback.exhausted && self.settings.exit_on_refusal == Rule::On && !self.complete {
+            self.leave(now, 1, Some(failure));
+        }
+    }
+
+    pub(super) fn lease_renewed(
+        &mut self,
+        now: Moment,
+        dependency: DependencyId,
+        generation: Generation,
+        answer: &Result<(Duration, bool), Failure>,
+    ) {
+        let Some(secret) = self.secrets.get_mut(&dependency) else {
+            return;
+        };
+        let outcome = secret.renewed(now, answer.as_ref().copied(), &mut *self.chance);
+        let line = match (outcome, answer) {
+            (RenewalOutcome::Lost { pause }, Err(failure)) => Line::new(
+                Level::Warn,
+                AGENT,
+                format!(
+                    "{failure}; the lease is gone, a new one is asked for after {}",
+                    seconds(pause)
+                ),
+            ),
+            (RenewalOutcome::LeftToItsEnd, Err(failure)) => Line::new(
+                Level::Warn,
+                AGENT,
+                format!("{failure}; the lease is used to its end and replaced before"),
+            ),
+            (_, Err(failure)) => Line::new(Level::Warn, AGENT, failure.text.clone()),
+            (RenewalOutcome::Capped, Ok(_)) => Line::new(
+                Level::Debug,
+                AGENT,
+                "a lease has met its maximum and is replaced before its end",
+            ),
+            (_, Ok(_)) => Line::new(Level::Debug, AGENT, "renewed a lease"),
+        };
+        self.say(line);
+        if answer.as_ref().is_err_and(Failure::is_forbidden) {
+            self.token.suspect(now, generation);
+        }
+        self.actions.push(Action::Save);
+    }
+
+    pub(super) fn rendered(&mut self, now: Moment, id: TemplateId, outcome: &RenderOutcome) {
+        let Some(template) = self.templates.get_mut(id) else {
+            return;
+        };
+        let pause = template.rendered(now, outcome, &mut *self.chance);
+        let severity = template.rules.severity;
+        if *outcome == RenderOutcome::Written
+            && let Some(command) = template.rules.command
+        {
+            self.commands.want(command);
+        }
+        if let (RenderOutcome::Failed(failure), Some(pause)) = (outcome, pause) {
+            self.say(
+                Line::new(
+                    Level::Error,
+                    TEMPLATES,
+                    format!("template failed: {failure}"),
+                )
+                .with("retry", seconds(pause)),
+            );
+            if failure.is_definite()
+                && severity == Severity::Fatal
+                && self.settings.exit_on_refusal == Rule::On
+                && !self.complete
+            {
+                self.leave(now, 1, Some(failure.clone()));
+                return;
+            }
+        }
+        for dependency in self.templates.iter().flat_map(|template| &template.missing) {
+            self.secrets
+                .entry(*dependency)
+                .or_insert_with(|| Secret::wanted(now, &self.settings.secrets));
+        }
+        self.drop_unused();
+    }
+
+    fn drop_unused(&mut self) {
+        // While a template is still being rendered nobody knows yet what it asks for.
+        if !self.templates.iter().all(Template::is_settled) {
+            return;
+        }
+        let unused: Vec<DependencyId> = self
+            .secrets
+            .keys()
+            .copied()
+            .filter(|&id| !self.templates.iter().any(|template| template.asks_for(id)))
+            .collect();
+        for id in unused {
+            self.secrets.remove(&id);
+            self.actions.push(Action::Forget(id));
+        }
+    }
+
+    pub(super) fn command_ended(
+        &mut self,
+        now: Moment,
+        command: CommandId,
+        result: &Result<(), Failure>,
+    ) {
+        let Err(failure) = result else {
+            self.commands.succeeded(command);
+            return;
+        };
+        let line = Line::new(Level::Error, AGENT, format!("(runner) {failure}"));
+        if self.settings.exit_when_complete == Rule::On {
+            // A failing command does not fail the init container, nor hold it back.
+            self.commands.succeeded(command);
+            self.say(line);
+            return;
+        }
+        let after = match self.commands.failed(now, command, &mut *self.chance) {
+            AfterFailure::TriedAgain(pause) => format!("tried again after {}", seconds(pause)),
+            AfterFailure::GivenUp => "not tried again before its file changes".to_owned(),
+        };
+        self.say(line.with("next", after));
+    }
+}
