@@ -1,0 +1,77 @@
+//! The `leasehold` block: what our injector tells our agent and no other agent knows.
+
+use crate::reading::{Block, Unknown};
+use crate::writing::Object;
+
+/// The block `leasehold`. A configuration for another agent does not have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leasehold {
+    /// Which part of the pod the agent is; without it `exit_after_auth` tells init from sidecar.
+    pub mode: Option<Mode>,
+    /// The folder in a memory volume where the agent keeps what a restart, or the sidecar after
+    /// the init container, adopts.
+    pub state_dir: Option<String>,
+    /// Whether token and leases are revoked when the agent ends; unset means yes in native mode
+    /// and no elsewhere.
+    pub revoke_on_exit: Option<bool>,
+    /// Whether an old token is revoked as soon as a new one took over.
+    pub revoke_after_handover: bool,
+    /// Sentences that the agent logs first.
+    pub findings: Vec<String>,
+}
+
+/// Which part of the pod the agent is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A native sidecar: an init container that stays.
+    Native,
+    /// An init container that ends.
+    Init,
+    /// A sidecar beside the application.
+    Sidecar,
+}
+
+impl Mode {
+    /// Every mode with the word that names it.
+    pub const ALL: [(&str, Self); 3] = [
+        ("native", Self::Native),
+        ("init", Self::Init),
+        ("sidecar", Self::Sidecar),
+    ];
+
+    /// The word that names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Init => "init",
+            Self::Sidecar => "sidecar",
+        }
+    }
+}
+
+impl Leasehold {
+    pub(crate) fn read(block: &Block<'_>) -> Self {
+        let leasehold = Self {
+            mode: block.choice("mode", &Mode::ALL),
+            state_dir: block.text("state_dir"),
+            revoke_on_exit: block.flag("revoke_on_exit"),
+            revoke_after_handover: block.flag("revoke_after_handover").unwrap_or_default(),
+            findings: block.words("findings"),
+        };
+        block.finish(Unknown::Warned);
+        leasehold
+    }
+
+    pub(crate) fn write(&self) -> Object {
+        let mut object = Object::default();
+        object.some_text("mode", self.mode.map(Mode::name));
+        object.some_text("state_dir", self.state_dir.as_deref());
+        if let Some(revoke) = self.revoke_on_exit {
+            object.put("revoke_on_exit", revoke.to_string());
+        }
+        object.flag("revoke_after_handover", self.revoke_after_handover);
+        object.texts("findings", &self.findings);
+        object
+    }
+}

@@ -1,0 +1,168 @@
+//! A writer of one-line JSON whose objects leave out what is empty, as Go's `omitempty` does.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::duration;
+
+/// An object under construction: keys in the order in which they are put.
+#[derive(Debug, Default)]
+pub(crate) struct Object {
+    members: Vec<(String, String)>,
+}
+
+impl Object {
+    /// The object as JSON.
+    pub(crate) fn finish(&self) -> String {
+        let mut json = String::from("{");
+        for (at, (key, value)) in self.members.iter().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            json.push_str(&quoted(key));
+            json.push(':');
+            json.push_str(value);
+        }
+        json.push('}');
+        json
+    }
+
+    /// A value that is JSON already.
+    pub(crate) fn put(&mut self, key: &str, json: impl Into<String>) {
+        self.members.push((key.to_owned(), json.into()));
+    }
+
+    /// A text, also when empty.
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
+        self.put(key, quoted(text));
+    }
+
+    /// A text, left out when absent or empty.
+    pub(crate) fn some_text(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text.filter(|t| !t.is_empty()) {
+            self.text(key, text);
+        }
+    }
+
+    /// `true`, left out when false.
+    pub(crate) fn flag(&mut self, key: &str, flag: bool) {
+        self.unless(key, flag, false);
+    }
+
+    /// A boolean, left out when it is the default.
+    pub(crate) fn unless(&mut self, key: &str, flag: bool, default: bool) {
+        if flag != default {
+            self.put(key, flag.to_string());
+        }
+    }
+
+    /// A number, left out when absent.
+    pub(crate) fn number(&mut self, key: &str, number: Option<impl ToString>) {
+        if let Some(number) = number {
+            self.put(key, number.to_string());
+        }
+    }
+
+    /// A duration as a text, left out when absent.
+    pub(crate) fn duration(&mut self, key: &str, duration: Option<Duration>) {
+        if let Some(duration) = duration {
+            self.text(key, &duration::write(duration));
+        }
+    }
+
+    /// Permission bits as an octal text, left out when absent.
+    pub(crate) fn mode(&mut self, key: &str, mode: Option<u32>) {
+        if let Some(mode) = mode {
+            self.text(key, &format!("{mode:04o}"));
+        }
+    }
+
+    /// A list of texts, left out when empty.
+    pub(crate) fn texts<T: AsRef<str>>(&mut self, key: &str, texts: &[T]) {
+        if !texts.is_empty() {
+            self.put(key, array(texts.iter().map(|t| quoted(t.as_ref()))));
+        }
+    }
+
+    /// A list of objects, left out when empty.
+    pub(crate) fn objects(&mut self, key: &str, objects: impl IntoIterator<Item = Object>) {
+        let json: Vec<_> = objects.into_iter().map(|o| o.finish()).collect();
+        if !json.is_empty() {
+            self.put(key, array(json));
+        }
+    }
+
+    /// An object, left out when absent.
+    pub(crate) fn object(&mut self, key: &str, object: Option<Object>) {
+        if let Some(object) = object {
+            self.put(key, object.finish());
+        }
+    }
+
+    /// An object of texts, left out when empty.
+    pub(crate) fn map(&mut self, key: &str, pairs: &[(String, String)]) {
+        if !pairs.is_empty() {
+            let mut map = Self::default();
+            for (name, value) in pairs {
+                map.text(name, value);
+            }
+            self.object(key, Some(map));
+        }
+    }
+}
+
+/// A JSON array of values that are JSON already.
+pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
+    let items: Vec<_> = items.into_iter().collect();
+    format!("[{}]", items.join(","))
+}
+
+/// A JSON text, with the escapes that Go's writer uses: besides what JSON demands also `<`, `>`,
+/// `&` and the two Unicode line separators.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                // Writing to a String cannot fail.
+                let _ = write!(json, "\\u{:04x}", u32::from(c));
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_escaped_as_the_established_injector_does() {
+        assert_eq!(quoted("a\"b\\c\n<&>\u{2028}\u{1}é"), {
+            r#""a\"b\\c\n\u003c\u0026\u003e\u2028\u0001é""#
+        });
+    }
+
+    #[test]
+    fn empty_things_are_left_out_and_order_is_kept() {
+        let mut object = Object::default();
+        object.some_text("none", None);
+        object.some_text("empty", Some(""));
+        object.flag("off", false);
+        object.texts("no_list", &Vec::<String>::new());
+        object.text("z", "");
+        object.flag("a", true);
+        object.mode("m", Some(0o640));
+        assert_eq!(object.finish(), r#"{"z":"","a":true,"m":"0640"}"#);
+    }
+}
