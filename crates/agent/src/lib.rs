@@ -4,4 +4,8 @@
 //! The decisions are in `core`, pure and tested with synthetic time. Everything else performs them: it reads
 //! the configuration, talks to the server, writes files and runs commands.
 
+pub mod clock;
 pub mod core;
+pub mod exit;
+pub mod log;
+pub mod volume;
