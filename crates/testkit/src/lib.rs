@@ -1,1 +1,24 @@
-//! For tests only: a kubelet-like pod runner, a real OpenBao server, a scripted API server.
+//! For tests only: the real parts that leasehold meets in a cluster, started on this machine.
+//!
+//! - [`tools`]: where the real servers are, once `cargo xtask tools` brought them.
+//! - [`OpenBao`] and [`Postgres`]: those servers, each on a port and in a folder of its own.
+//!
+//! Everything is synchronous, panics with a sentence when the machine lacks something, and is gone
+//! when its owner is dropped or this process ends, however it ends (see [`process`] and
+//! [`scratch`]). Nothing here knows a crate of the product.
+
+#![expect(
+    clippy::panic,
+    reason = "a test fails by a panic, and only tests call this crate"
+)]
+
+pub mod net;
+pub mod openbao;
+pub mod postgres;
+pub mod process;
+pub mod scratch;
+pub mod tools;
+pub mod wait;
+
+pub use openbao::OpenBao;
+pub use postgres::Postgres;
