@@ -288,15 +288,7 @@ pub struct SinkEncryption {
 
 impl AutoAuth {
     pub(crate) fn read(block: &Block<'_>) -> Option<Self> {
-        let method = match block.labelled_block("method", METHOD_KEYS) {
-            Some(method) => Method::read(&method),
-            None => {
-                if !block.has("method") {
-                    block.refuse("method", "is missing; exactly one such block is needed");
-                }
-                None
-            }
-        };
+        let method = Method::read_from(block);
         let sinks = block
             .labelled_blocks("sink", SINK_KEYS)
             .iter()
@@ -326,6 +318,19 @@ impl AutoAuth {
 }
 
 impl Method {
+    /// Reads the one `method` block of a block around it.
+    pub(crate) fn read_from(outer: &Block<'_>) -> Option<Self> {
+        match outer.labelled_block("method", METHOD_KEYS) {
+            Some(method) => Self::read(&method),
+            None => {
+                if !outer.has("method") {
+                    outer.refuse("method", "is missing; exactly one such block is needed");
+                }
+                None
+            }
+        }
+    }
+
     fn read(block: &Block<'_>) -> Option<Self> {
         let kind = match (block.has("type"), block.label()) {
             (false, Some(label)) => {
@@ -396,7 +401,7 @@ impl Method {
         })
     }
 
-    fn write(&self) -> Object {
+    pub(crate) fn write(&self) -> Object {
         let mut object = Object::default();
         object.text("type", self.kind.name());
         object.some_text("mount_path", Some(&self.mount_path));

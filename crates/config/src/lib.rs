@@ -42,7 +42,7 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use proxy::{ApiProxy, Cache, Consistency, Persist, UseAutoAuthToken, WhenInconsistent};
 pub use server::{DEFAULT_NUM_RETRIES, Server};
 pub use signal::Signal;
-pub use stanza::{Leasehold, Mode};
+pub use stanza::{Leasehold, Login, Mode};
 pub use supervisor::{Exec, Restart};
 pub use telemetry::{Telemetry, TelemetryKey, TelemetryKind, TelemetryValue};
 pub use template::{

@@ -1,10 +1,12 @@
 //! The `leasehold` block: what our injector tells our agent and no other agent knows.
 
+use crate::auto_auth::Method;
 use crate::reading::{Block, Unknown};
+use crate::server::Server;
 use crate::writing::Object;
 
 /// The block `leasehold`. A configuration for another agent does not have it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Leasehold {
     /// Which part of the pod the agent is; without it `exit_after_auth` tells init from sidecar.
     pub mode: Option<Mode>,
@@ -18,6 +20,21 @@ pub struct Leasehold {
     pub revoke_after_handover: bool,
     /// Sentences that the agent logs first.
     pub findings: Vec<String>,
+    /// Further logins, beside that of `auto_auth`; each name appears once.
+    pub logins: Vec<Login>,
+    /// Which of them a template reads with, as pairs of its destination and the login's name.
+    pub template_logins: Vec<(String, String)>,
+}
+
+/// A further login: the block `leasehold.logins`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    /// The name by which `template_logins` refers to it.
+    pub name: String,
+    /// How to log in.
+    pub method: Method,
+    /// Where the server is.
+    pub vault: Server,
 }
 
 /// Which part of the pod the agent is.
@@ -58,6 +75,12 @@ impl Leasehold {
             revoke_on_exit: block.flag("revoke_on_exit"),
             revoke_after_handover: block.flag("revoke_after_handover").unwrap_or_default(),
             findings: block.words("findings"),
+            logins: block
+                .labelled_blocks("logins", &["name", "method", "vault"])
+                .iter()
+                .filter_map(Login::read)
+                .collect(),
+            template_logins: block.map("template_logins"),
         };
         block.finish(Unknown::Warned);
         leasehold
@@ -72,6 +95,35 @@ impl Leasehold {
         }
         object.flag("revoke_after_handover", self.revoke_after_handover);
         object.texts("findings", &self.findings);
+        object.objects("logins", self.logins.iter().map(Login::write));
+        object.map("template_logins", &self.template_logins);
+        object
+    }
+}
+
+impl Login {
+    fn read(block: &Block<'_>) -> Option<Self> {
+        let name = block
+            .text("name")
+            .or_else(|| block.label().map(str::to_owned));
+        if name.is_none() {
+            block.refuse("name", "is missing; a name for the login is needed");
+        }
+        let method = Method::read_from(block);
+        let vault = block.block("vault").map(|vault| Server::read(&vault));
+        block.finish(Unknown::Warned);
+        Some(Self {
+            name: name?,
+            method: method?,
+            vault: vault.unwrap_or_default(),
+        })
+    }
+
+    fn write(&self) -> Object {
+        let mut object = Object::default();
+        object.text("name", &self.name);
+        object.object("method", Some(self.method.write()));
+        object.object("vault", Some(self.vault.write()));
         object
     }
 }

@@ -9,6 +9,8 @@ pub(crate) fn check(config: &AgentConfig) -> Vec<Finding> {
     let mut broken = Broken::default();
     check_presence(config, &mut broken);
     check_login(config, &mut broken);
+    check_methods(config, &mut broken);
+    check_further_logins(config, &mut broken);
     check_proxy(config, &mut broken);
     check_supervisor(config, &mut broken);
     check_tls(config, &mut broken);
@@ -84,22 +86,72 @@ fn check_login(config: &AgentConfig, broken: &mut Broken) {
             );
         }
     }
-    let (first, longest) = (method.first_backoff(), method.longest_backoff());
-    if first >= longest {
-        broken.add(
-            "auto_auth.method.min_backoff",
-            format!(
-                "is {}, which is not below `max_backoff`, {}",
-                crate::duration::write(first),
-                crate::duration::write(longest)
-            ),
-        );
-    }
-    for key in method.kind.required() {
-        if method.config.get(key).is_none() {
+}
+
+fn check_methods(config: &AgentConfig, broken: &mut Broken) {
+    let main = config
+        .auto_auth
+        .iter()
+        .map(|auto_auth| ("auto_auth", &auto_auth.method));
+    let logins = config.leasehold.iter().flat_map(|ours| &ours.logins);
+    let further = logins.map(|login| ("leasehold.logins", &login.method));
+    for (outer, method) in main.chain(further) {
+        let (first, longest) = (method.first_backoff(), method.longest_backoff());
+        if first >= longest {
             broken.add(
-                &format!("auto_auth.method.config.{key}"),
-                format!("is missing; the method `{}` needs it", method.kind.name()),
+                &format!("{outer}.method.min_backoff"),
+                format!(
+                    "is {}, which is not below `max_backoff`, {}",
+                    crate::duration::write(first),
+                    crate::duration::write(longest)
+                ),
+            );
+        }
+        for key in method.kind.required() {
+            if method.config.get(key).is_none() {
+                broken.add(
+                    &format!("{outer}.method.config.{key}"),
+                    format!("is missing; the method `{}` needs it", method.kind.name()),
+                );
+            }
+        }
+    }
+}
+
+fn check_further_logins(config: &AgentConfig, broken: &mut Broken) {
+    let Some(ours) = &config.leasehold else {
+        return;
+    };
+    for (at, login) in ours.logins.iter().enumerate() {
+        if ours.logins.iter().take(at).any(|l| l.name == login.name) {
+            broken.add(
+                "leasehold.logins",
+                format!(
+                    "has the name `{}` twice; each is accepted once",
+                    login.name.escape_debug()
+                ),
+            );
+        }
+    }
+    for (destination, name) in &ours.template_logins {
+        if !ours.logins.iter().any(|login| login.name == *name) {
+            broken.add(
+                "leasehold.template_logins",
+                format!(
+                    "gives the template of `{}` the login `{}`, which is not in `logins`",
+                    destination.escape_debug(),
+                    name.escape_debug()
+                ),
+            );
+        }
+        let known = |t: &crate::Template| t.destination == *destination;
+        if !config.templates.iter().any(known) {
+            broken.add(
+                "leasehold.template_logins",
+                format!(
+                    "names the destination `{}`, which no template has",
+                    destination.escape_debug()
+                ),
             );
         }
     }

@@ -162,6 +162,12 @@ fn every_key_is_read() {
     assert_eq!(leasehold.mode, Some(Mode::Native));
     assert_eq!(leasehold.revoke_on_exit, Some(false));
     assert_eq!(leasehold.findings, ["first, with a comma", "second"]);
+    assert_eq!(leasehold.logins[0].name, "other");
+    assert_eq!(leasehold.logins[0].method.kind, MethodKind::Jwt);
+    assert_eq!(
+        leasehold.template_logins,
+        [("/vault/secrets/b".to_owned(), "other".to_owned())]
+    );
 }
 
 #[test]

@@ -121,3 +121,23 @@ fn a_client_certificate_needs_its_key() {
         "line 2: `vault.client_cert` needs `client_key`",
     );
 }
+
+#[test]
+fn further_logins_are_whole_and_referred_to_by_name() {
+    let file = |ours: &str| {
+        format!("{LOGIN} template {{ contents=\"x\" destination=\"/a\" }}\nleasehold {{ {ours} }}")
+    };
+    let login = "logins \"b\" { method \"jwt\" { config { path = \"/p\" } } }";
+    let pair = "template_logins = { \"/a\" = \"b\" }";
+    assert_eq!(problems(&file(&format!("{login} {pair}"))), [""; 0]);
+    check(&file(pair), "the login `b`, which is not in `logins`");
+    check(&file(&format!("{login} {login}")), "the name `b` twice");
+    check(
+        &file(&format!("{login} template_logins = {{ \"/c\" = \"b\" }}")),
+        "`/c`, which no template has",
+    );
+    check(
+        &file(&login.replace("path", "role")),
+        "line 2: `leasehold.logins.method.config.path` is missing",
+    );
+}

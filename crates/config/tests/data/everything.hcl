@@ -175,4 +175,11 @@ leasehold {
   revoke_on_exit        = false
   revoke_after_handover = true
   findings              = ["first, with a comma", "second"]
+  logins "other" {
+    method "jwt" { config { path = "/jwt" } }
+    vault { address = "https://other:8200" }
+  }
+  template_logins {
+    "/vault/secrets/b" = "other"
+  }
 }
