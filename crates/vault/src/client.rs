@@ -1,0 +1,503 @@
+//! One connection to a server: requests out, answers in, each bounded in time and size.
+//!
+//! There are no retries, no token and no cache of answers here; the agent's core decides
+//! about the first two.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::address::Address;
+use crate::answer::Secret;
+use crate::error::{Error, Failure, NoAnswer, Refusal, RefusalForm, SetupError, Unusable};
+use crate::kv::Mounts;
+use crate::proxy::ProxyRule;
+use crate::request::{Request, escape_path, escape_query};
+use crate::settings::{Connections, Redirects, Settings};
+use crate::tls;
+
+/// How long connecting may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much of an answer that is not Vault's is shown, in bytes.
+const RAW_TEXT_LIMIT: usize = 4096;
+
+/// A connection to a server. Copies share it.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    base: String,
+    http: RwLock<reqwest::Client>,
+    mounts: Mutex<Mounts>,
+}
+
+/// An answer of any status, as it came.
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers in their order, names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The body, wiped when dropped.
+    pub body: Zeroizing<Vec<u8>>,
+    /// The address that answered, after a redirect.
+    pub url: String,
+}
+
+#[derive(Deserialize)]
+struct ErrorForm {
+    errors: Vec<String>,
+}
+
+impl Client {
+    /// Prepares a connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Roots, client certificate or proxies cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let http = build(&settings)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                base: settings.address.base(),
+                settings,
+                http: RwLock::new(http),
+                mounts: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Reads roots and client certificate anew and drops the connections made with the
+    /// old ones.
+    ///
+    /// # Errors
+    /// The files cannot be used; then everything stays as it was.
+    pub fn refresh(&self) -> Result<(), SetupError> {
+        let http = build(&self.inner.settings)?;
+        *self
+            .inner
+            .http
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = http;
+        Ok(())
+    }
+
+    /// Sends a request and reads Vault's answer; absent where the answer has no body.
+    ///
+    /// # Errors
+    /// Every status but success, and every answer that is not Vault's.
+    pub async fn call(&self, request: &Request) -> Result<Option<Secret>, Error> {
+        let answer = self.forward(request).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(self.refused(request, answer));
+        }
+        self.secret_of(request, answer)
+    }
+
+    /// Sends a request and gives back whatever comes.
+    ///
+    /// # Errors
+    /// There is no answer, it is larger than the limit, or it is a redirect that is not
+    /// followed.
+    pub async fn forward(&self, request: &Request) -> Result<RawAnswer, Error> {
+        let url = self.url_of(request);
+        let timeout = self.inner.settings.timeout;
+        // The client's own timeout covers each of two requests of a redirect alone.
+        match tokio::time::timeout(timeout, self.exchange(request, &url)).await {
+            Ok(done) => done.map_err(|failure| self.error(request, &url, failure)),
+            Err(_) => {
+                let failure = Failure::NoAnswer {
+                    why: NoAnswer::TimedOut(timeout),
+                    source: None,
+                };
+                Err(self.error(request, &url, failure))
+            }
+        }
+    }
+
+    pub(crate) fn mounts(&self) -> &Mutex<Mounts> {
+        &self.inner.mounts
+    }
+
+    /// The namespace in which a request is made.
+    pub(crate) fn namespace_of(&self, request: &Request) -> Option<String> {
+        let name = match &request.namespace {
+            Some(name) => Some(name.as_str()),
+            None => self.inner.settings.namespace.as_deref(),
+        };
+        canonical_namespace(name?)
+    }
+
+    /// Makes an error about a request that was answered.
+    pub(crate) fn unusable(&self, request: &Request, status: u16, reason: Unusable) -> Error {
+        let url = self.url_of(request);
+        self.error(request, &url, Failure::Unusable { status, reason })
+    }
+
+    /// Makes an error of an answer that is not success.
+    pub(crate) fn refused(&self, request: &Request, answer: RawAnswer) -> Error {
+        let retry_after = answer.header("retry-after").and_then(|text| {
+            let seconds: u64 = text.trim().parse().ok()?;
+            // A server cannot ask for more than an hour: nobody would wait for it.
+            Some(Duration::from_secs(seconds.min(3600)))
+        });
+        let refusal = Refusal::of(&answer);
+        let failure = match answer.status {
+            429 => Failure::RateLimited {
+                retry_after,
+                refusal,
+            },
+            503 if refusal.errors.iter().any(|text| text.contains("sealed")) => {
+                Failure::Sealed(refusal)
+            }
+            412 | 500.. => Failure::ServerError {
+                retry_after,
+                refusal,
+            },
+            _ => Failure::Definite(refusal),
+        };
+        let url = self.url_of(request);
+        self.error(request, &url, failure)
+    }
+
+    pub(crate) fn secret_of(
+        &self,
+        request: &Request,
+        answer: RawAnswer,
+    ) -> Result<Option<Secret>, Error> {
+        if answer.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let status = answer.status;
+        Secret::parse(answer.body)
+            .map(Some)
+            .map_err(|reason| self.unusable(request, status, reason))
+    }
+
+    fn error(&self, request: &Request, url: &str, failure: Failure) -> Error {
+        Error {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            url: url.to_owned(),
+            namespace: self.namespace_of(request),
+            failure,
+        }
+    }
+
+    fn url_of(&self, request: &Request) -> String {
+        let path = escape_path(request.path.trim_start_matches('/'));
+        let mut url = format!("{}/v1/{path}", self.inner.base);
+        if !request.query.is_empty() {
+            url.push('?');
+            url.push_str(&escape_query(&request.query));
+        }
+        url
+    }
+
+    async fn exchange(&self, request: &Request, url: &str) -> Result<RawAnswer, Failure> {
+        let mut target = Url::parse(url).map_err(|_| Failure::NoAnswer {
+            why: NoAnswer::Other("the path gives no valid address".to_owned()),
+            source: None,
+        })?;
+        let headers = self.headers_of(request)?;
+        let mut followed = false;
+        loop {
+            let response = self.send_once(request, &target, &headers).await?;
+            let status = response.status();
+            if !matches!(status.as_u16(), 301 | 302 | 307) {
+                return self.receive(response).await;
+            }
+            let refuse = |why| Failure::Unusable {
+                status: status.as_u16(),
+                reason: Unusable::Redirect(why),
+            };
+            if self.inner.settings.redirects == Redirects::None {
+                return Err(refuse("following redirects is switched off"));
+            }
+            if followed {
+                return Err(refuse("it is the second in a row"));
+            }
+            let next = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|value| value.to_str().ok())
+                .and_then(|text| target.join(text).ok())
+                .ok_or_else(|| refuse("it has no usable address"))?;
+            if !matches!(next.scheme(), "http" | "https") {
+                return Err(refuse("its address is neither http nor https"));
+            }
+            if target.scheme() == "https" && next.scheme() != "https" {
+                return Err(refuse("it leads from https to http"));
+            }
+            target = next;
+            followed = true;
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: &Request,
+        target: &Url,
+        headers: &HeaderMap,
+    ) -> Result<reqwest::Response, Failure> {
+        let http = self
+            .inner
+            .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut builder = http
+            .request(request.method.clone(), target.clone())
+            .headers(headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.0.to_vec());
+        }
+        builder.send().await.map_err(|error| self.no_answer(error))
+    }
+
+    async fn receive(&self, mut response: reqwest::Response) -> Result<RawAnswer, Failure> {
+        let limit = self.inner.settings.answer_limit;
+        let status = response.status().as_u16();
+        let too_large = || Failure::Unusable {
+            status,
+            reason: Unusable::TooLarge(limit),
+        };
+        let announced =
+            usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(too_large());
+        }
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
+            .collect();
+        let url = response.url().to_string();
+        let mut body = Zeroizing::new(Vec::with_capacity(announced));
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.no_answer(e))? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            append_wiping(&mut body, &chunk);
+        }
+        Ok(RawAnswer {
+            status,
+            headers,
+            body,
+            url,
+        })
+    }
+
+    fn no_answer(&self, error: reqwest::Error) -> Failure {
+        let error = error.without_url();
+        Failure::NoAnswer {
+            why: NoAnswer::of(&error, self.inner.settings.timeout),
+            source: Some(Box::new(error)),
+        }
+    }
+
+    fn headers_of(&self, request: &Request) -> Result<HeaderMap, Failure> {
+        let unfit = |what: &str| Failure::NoAnswer {
+            why: NoAnswer::Other(format!("{what} cannot be sent in a header")),
+            source: None,
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in &request.headers {
+            let name = HeaderName::try_from(name.as_str()).map_err(|_| unfit("a header's name"))?;
+            let value = HeaderValue::try_from(value.as_str()).map_err(|_| unfit(name.as_str()))?;
+            headers.append(name, value);
+        }
+        headers.insert("x-vault-request", HeaderValue::from_static("true"));
+        if let Some(token) = &request.token {
+            let mut value =
+                HeaderValue::try_from(token.expose()).map_err(|_| unfit("the token"))?;
+            value.set_sensitive(true);
+            headers.insert("x-vault-token", value);
+        }
+        if let Some(namespace) = self.namespace_of(request) {
+            let value =
+                HeaderValue::try_from(namespace).map_err(|_| unfit("the namespace's name"))?;
+            headers.insert("x-vault-namespace", value);
+        }
+        if let Some(ttl) = request.wrap_ttl {
+            let value = HeaderValue::try_from(go_duration(ttl)).map_err(|_| unfit("the TTL"))?;
+            headers.insert("x-vault-wrap-ttl", value);
+        }
+        if self.inner.settings.connections == Connections::Closed {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(headers)
+    }
+}
+
+impl RawAnswer {
+    /// A header's value; the name in small letters.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Refusal {
+    fn of(answer: &RawAnswer) -> Self {
+        match serde_json::from_slice::<ErrorForm>(&answer.body) {
+            Ok(form) => Self {
+                status: answer.status,
+                errors: form.errors,
+                form: RefusalForm::Vault,
+            },
+            Err(_) => {
+                let end = answer.body.len().min(RAW_TEXT_LIMIT);
+                let text = String::from_utf8_lossy(answer.body.get(..end).unwrap_or_default());
+                Self {
+                    status: answer.status,
+                    errors: vec![text.into_owned()],
+                    form: RefusalForm::Raw,
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.inner.settings.address)
+    }
+}
+
+impl std::fmt::Debug for RawAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RawAnswer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+fn build(settings: &Settings) -> Result<reqwest::Client, SetupError> {
+    let address = || settings.address.to_string();
+    let rule = ProxyRule::new(&settings.proxy).map_err(|source| SetupError::Proxy {
+        address: address(),
+        source,
+    })?;
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(settings.user_agent.as_str())
+        .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(match settings.connections {
+            Connections::Kept => 1,
+            Connections::Closed => 0,
+        })
+        .no_proxy();
+    // A plain server may redirect to one with TLS, so the roots are needed then as well;
+    // the system's are only read for a server that needs them.
+    let needs_tls = settings.address.is_tls() || has_tls_settings(settings);
+    if needs_tls {
+        let config = tls::client_config(&settings.tls).map_err(|source| SetupError::Tls {
+            address: address(),
+            source,
+        })?;
+        builder = builder.tls_backend_preconfigured(config);
+    } else {
+        builder = builder.tls_backend_preconfigured(tls::refusing_config());
+    }
+    if let Address::Unix(path) = &settings.address {
+        builder = builder.unix_socket(path.clone());
+    } else if !rule.is_empty() {
+        builder = builder.proxy(reqwest::Proxy::custom(move |url| {
+            rule.proxy_for(url).cloned()
+        }));
+    }
+    builder.build().map_err(|source| SetupError::Http {
+        address: address(),
+        source,
+    })
+}
+
+fn has_tls_settings(settings: &Settings) -> bool {
+    let tls = &settings.tls;
+    tls.client.is_some()
+        || tls.verification == crate::settings::Verification::Skipped
+        || !matches!(tls.roots, crate::settings::Roots::System)
+}
+
+/// Appends without leaving unwiped copies behind when the buffer has to move.
+fn append_wiping(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = body.len() + chunk.len();
+    if needed > body.capacity() {
+        let mut larger = Vec::with_capacity(needed.max(body.capacity() * 2));
+        larger.extend_from_slice(body);
+        let mut old = std::mem::replace(&mut **body, larger);
+        old.zeroize();
+    }
+    body.extend_from_slice(chunk);
+}
+
+/// A namespace as the header wants it: no slash in front, one at the end.
+fn canonical_namespace(name: &str) -> Option<String> {
+    let bare = name.trim().trim_matches('/');
+    (!bare.is_empty() && bare != "root").then(|| format!("{bare}/"))
+}
+
+/// A duration as Go prints it, which is how the established agent sends it.
+pub(crate) fn go_duration(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    let fraction = match duration.subsec_millis() {
+        0 => String::new(),
+        millis => format!(".{millis:03}").trim_end_matches('0').to_owned(),
+    };
+    if hours > 0 {
+        format!("{hours}h{minutes}m{seconds}{fraction}s")
+    } else if minutes > 0 {
+        format!("{minutes}m{seconds}{fraction}s")
+    } else {
+        format!("{seconds}{fraction}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_go_does() {
+        for (duration, text) in [
+            (Duration::from_secs(60), "1m0s"),
+            (Duration::from_secs(5), "5s"),
+            (Duration::from_secs(3661), "1h1m1s"),
+            (Duration::from_millis(1500), "1.5s"),
+        ] {
+            assert_eq!(go_duration(duration), text);
+        }
+    }
+
+    #[test]
+    fn namespaces_end_in_one_slash() {
+        for (name, canonical) in [
+            ("ns", Some("ns/")),
+            ("/a/b/", Some("a/b/")),
+            ("", None),
+            ("/", None),
+            ("root", None),
+        ] {
+            assert_eq!(canonical_namespace(name).as_deref(), canonical);
+        }
+    }
+}
