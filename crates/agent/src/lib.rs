@@ -6,6 +6,11 @@
 
 pub mod clock;
 pub mod core;
+pub mod environment;
 pub mod exit;
+pub mod flags;
+pub mod host;
 pub mod log;
+pub mod owners;
+pub mod sentence;
 pub mod volume;
