@@ -1,6 +1,7 @@
 //! For tests only: the real parts that leasehold meets in a cluster, started on this machine.
 //!
 //! - [`tools`]: where the real servers are, once `cargo xtask tools` brought them.
+//! - [`Cluster`]: a scripted Kubernetes API server.
 //! - [`OpenBao`] and [`Postgres`]: those servers, each on a port and in a folder of its own.
 //!
 //! Everything is synchronous, panics with a sentence when the machine lacks something, and is gone
@@ -12,6 +13,7 @@
     reason = "a test fails by a panic, and only tests call this crate"
 )]
 
+pub mod cluster;
 pub mod net;
 pub mod openbao;
 pub mod postgres;
@@ -20,5 +22,6 @@ pub mod scratch;
 pub mod tools;
 pub mod wait;
 
+pub use cluster::Cluster;
 pub use openbao::OpenBao;
 pub use postgres::Postgres;
