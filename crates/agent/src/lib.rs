@@ -4,7 +4,10 @@
 //! The decisions are in `core`, pure and tested with synthetic time. Everything else performs them: it reads
 //! the configuration, talks to the server, writes files and runs commands.
 
+pub mod answers;
+pub mod certificate;
 pub mod clock;
+pub mod connection;
 pub mod core;
 pub mod environment;
 pub mod exit;
