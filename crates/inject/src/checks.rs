@@ -1,0 +1,145 @@
+//! What is noticed about the whole, beyond single values: unknown names, locked annotations, names
+//! that are taken, templates that cannot be parsed, paths that do not fit their engine.
+
+use crate::finding::{Code, Finding};
+use crate::layers::{Layers, Origin};
+use crate::plan::{INIT, SIDECAR};
+use crate::pod::Pod;
+use crate::report::{Report, Stage};
+use crate::review::Review;
+use crate::settings::{Flavour, Settings, Strictness};
+use crate::spec::{Source, Spec};
+use crate::template_check::{TemplateCheck, TemplateText};
+use crate::vocabulary::{ours, secrets as names, switch, telemetry};
+
+/// Runs every check.
+pub(crate) fn run(
+    spec: &Spec<'_>,
+    review: &Review<'_>,
+    pod: &Pod<'_>,
+    layers: &Layers<'_>,
+    settings: &Settings,
+    templates: &dyn TemplateCheck,
+    report: &mut Report,
+) {
+    deny_platform(spec, pod, review, layers, report);
+    deny_locked(layers, settings, report);
+    deny_taken_names(pod, report);
+    check_templates(spec, settings, templates, report);
+}
+
+/// What the node or the API server would refuse, or what another process of the node could reach.
+fn deny_platform(
+    spec: &Spec<'_>,
+    pod: &Pod<'_>,
+    review: &Review<'_>,
+    layers: &Layers<'_>,
+    report: &mut Report,
+) {
+    if pod.is_windows() {
+        let text = "the pod is for Windows nodes, and there is no agent for Windows: remove the \
+                    annotation";
+        let finding = Finding::error(Code::Platform, text).about(switch::AGENT_INJECT.full_name());
+        report.deny(Stage::Validate, "there is no agent for Windows", finding);
+    }
+    if review.kind != "Pod" && !review.kind.is_empty() {
+        let text = format!(
+            "the object is a {}, and only pods are injected: put the annotations into its pod \
+             template (spec.template.metadata.annotations)",
+            review.kind
+        );
+        let finding =
+            Finding::error(Code::WrongObject, text).about(switch::AGENT_INJECT.full_name());
+        report.deny(Stage::Validate, "the object is no pod", finding);
+    }
+    let listens = spec.listener.cache || spec.listener.quit;
+    let allowed = layers
+        .get(&ours::ALLOW_LISTENER)
+        .is_some_and(|given| crate::go::boolean(given.value) == Ok(true));
+    if pod.host_network() && listens && !allowed {
+        let text = format!(
+            "the pod is on the host's network, where every process of the node can reach the \
+             agent's listener and use its token; set {} to true if that is meant",
+            ours::ALLOW_LISTENER.full_name()
+        );
+        let annotation = if spec.listener.cache {
+            &telemetry::CACHE_ENABLE
+        } else {
+            &telemetry::ENABLE_QUIT
+        };
+        // The established agent is known to run like this; ours is not yet.
+        if spec.agent.flavour == Flavour::Leasehold {
+            let finding = Finding::error(Code::Security, text).about(annotation.full_name());
+            report.deny(Stage::Validate, "a listener on the host's network", finding);
+        } else {
+            report.note(Finding::warning(Code::Security, text).about(annotation.full_name()));
+        }
+    }
+}
+
+/// Annotations that only the platform may set.
+fn deny_locked(layers: &Layers<'_>, settings: &Settings, report: &mut Report) {
+    for (_, name, given) in layers.iter() {
+        let is_locked = settings.locked_annotations.iter().any(|locked| {
+            let locked = locked.trim();
+            name == locked || given.key == locked
+        });
+        if is_locked && given.origin == Origin::Pod {
+            let text = "the platform has locked this annotation, so pods may not set it: remove it";
+            let finding = Finding::error(Code::Locked, text).about(given.key);
+            report.deny(Stage::Validate, "an annotation is locked", finding);
+        }
+    }
+}
+
+/// Containers of the pod's own that have the agent's names.
+fn deny_taken_names(pod: &Pod<'_>, report: &mut Report) {
+    for container in pod.all_containers() {
+        if matches!(container.name(), SIDECAR | INIT) {
+            let text = format!(
+                "the pod has a container of its own called {}, the name that the agent gets: call \
+                 it something else",
+                container.name()
+            );
+            let finding = Finding::error(Code::NameTaken, text);
+            report.deny(Stage::Validate, "a container's name is taken", finding);
+        }
+    }
+}
+
+fn check_templates(
+    spec: &Spec<'_>,
+    settings: &Settings,
+    templates: &dyn TemplateCheck,
+    report: &mut Report,
+) {
+    for secret in &spec.secrets.list {
+        let Source::Contents(contents) = &secret.source else {
+            continue;
+        };
+        let text = TemplateText {
+            destination: &secret.destination,
+            contents,
+            left_delimiter: secret.left_delimiter,
+            right_delimiter: secret.right_delimiter,
+        };
+        let Err(why) = templates.check(text) else {
+            continue;
+        };
+        let annotation = if secret.by_default_template {
+            &names::SECRET
+        } else {
+            &names::TEMPLATE
+        };
+        let key = format!("{}-{}", annotation.full_name(), secret.raw_name);
+        let text = format!("the template does not parse: {why}");
+        match settings.strictness {
+            Strictness::Lenient => report.note(Finding::warning(Code::Template, text).about(key)),
+            Strictness::Strict => report.deny(
+                Stage::Validate,
+                "a template does not parse",
+                Finding::error(Code::Template, text).about(key),
+            ),
+        }
+    }
+}

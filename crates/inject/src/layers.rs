@@ -1,0 +1,231 @@
+//! Where values come from: the pod's annotations over the Namespace's defaults.
+//!
+//! Flags and built-in defaults are the lowest layers; they enter where a value is read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::finding::{Code, Finding};
+use crate::vocabulary::{self, ALIASES, Annotation, Prefix, switch};
+
+/// Who gave a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An annotation of the pod.
+    Pod,
+    /// An annotation of the Namespace, which is a default for its pods.
+    Namespace,
+    /// A flag or variable of the injector, or its built-in default.
+    Injector,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given<'a> {
+    /// The full name as it is written, alias included.
+    pub(crate) key: &'a str,
+    /// The value as it is written.
+    pub(crate) value: &'a str,
+    /// Whose annotation it is.
+    pub(crate) origin: Origin,
+}
+
+/// All annotations of our prefixes that hold for a pod.
+#[derive(Debug, Default)]
+pub(crate) struct Layers<'a> {
+    given: BTreeMap<(Prefix, Cow<'a, str>), Given<'a>>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Layers<'a> {
+    /// Lays the pod's annotations over those of its Namespace.
+    pub(crate) fn new(
+        pod: impl Iterator<Item = (&'a str, &'a str)>,
+        namespace: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut layers = Self::default();
+        for (key, value) in pod {
+            layers.add(key, value, Origin::Pod);
+        }
+        for (key, value) in namespace {
+            let Some((prefix, name)) = split(key) else {
+                continue;
+            };
+            // Whether a pod is injected is said by the pod or by its namespace's label.
+            let own = prefix == Prefix::Vault
+                && (name == switch::AGENT_INJECT.name || name == switch::STATUS.name);
+            let written = prefix == Prefix::Leasehold && name == vocabulary::ours::FINDINGS.name;
+            if !own && !written {
+                layers.add(key, value, Origin::Namespace);
+            }
+        }
+        layers
+    }
+
+    /// The value of an annotation that stands alone.
+    pub(crate) fn get(&self, annotation: &Annotation) -> Option<Given<'a>> {
+        self.named(annotation.prefix, annotation.name)
+    }
+
+    /// The value of an annotation that a name follows.
+    pub(crate) fn get_for(&self, annotation: &Annotation, name: &str) -> Option<Given<'a>> {
+        self.named(annotation.prefix, &format!("{}-{name}", annotation.name))
+    }
+
+    /// All values of a family, each with the name that follows, in the order of the names.
+    pub(crate) fn family<'s>(
+        &'s self,
+        annotation: &'s Annotation,
+    ) -> impl Iterator<Item = (&'s str, Given<'a>)> + 's {
+        let start = (
+            annotation.prefix,
+            Cow::Owned(format!("{}-", annotation.name)),
+        );
+        self.given
+            .range(start..)
+            .map_while(move |((prefix, name), given)| {
+                let rest = name.strip_prefix(annotation.name)?.strip_prefix('-')?;
+                (*prefix == annotation.prefix).then_some((rest, *given))
+            })
+    }
+
+    /// Every value, with prefix and name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, &str, Given<'a>)> {
+        self.given
+            .iter()
+            .map(|((prefix, name), given)| (*prefix, name.as_ref(), *given))
+    }
+
+    /// What was noticed while the layers were laid.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    fn named(&self, prefix: Prefix, name: &str) -> Option<Given<'a>> {
+        self.given
+            .get(&(prefix, Cow::Borrowed(name)) as &(Prefix, Cow<'_, str>))
+            .copied()
+    }
+
+    fn add(&mut self, key: &'a str, value: &'a str, origin: Origin) {
+        let Some((prefix, name)) = split(key) else {
+            return;
+        };
+        let given = Given { key, value, origin };
+        let place = (prefix, Cow::Borrowed(name));
+        let Some(earlier) = self.given.get(&place).copied() else {
+            self.given.insert(place, given);
+            return;
+        };
+        if earlier.origin != origin {
+            return;
+        }
+        // Two spellings of one annotation: the established prefix wins.
+        let (winner, loser) = if is_alias(earlier.key) {
+            (given, earlier)
+        } else {
+            (earlier, given)
+        };
+        if winner.value != loser.value {
+            self.findings.push(
+                Finding::warning(
+                    Code::Conflict,
+                    format!(
+                        "{} says something else and wins; remove one of the two",
+                        winner.key
+                    ),
+                )
+                .about(loser.key),
+            );
+        }
+        self.given.insert(place, winner);
+    }
+}
+
+/// Takes a full name apart, if its prefix is one of ours.
+pub(crate) fn split(key: &str) -> Option<(Prefix, &str)> {
+    if let Some(name) = key.strip_prefix(Prefix::Vault.text()) {
+        return Some((Prefix::Vault, name));
+    }
+    if let Some(name) = key.strip_prefix(Prefix::Leasehold.text()) {
+        return Some((Prefix::Leasehold, name));
+    }
+    ALIASES
+        .iter()
+        .find_map(|alias| key.strip_prefix(alias))
+        .map(|name| (Prefix::Vault, name))
+}
+
+/// Whether a full name carries one of the prefixes that stand for the established one.
+pub(crate) fn is_alias(key: &str) -> bool {
+    ALIASES.iter().any(|alias| key.starts_with(alias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{login, secrets};
+
+    fn layers<'a>(pod: &[(&'a str, &'a str)], namespace: &[(&'a str, &'a str)]) -> Layers<'a> {
+        Layers::new(pod.iter().copied(), namespace.iter().copied())
+    }
+
+    #[test]
+    fn a_pod_wins_over_its_namespace_even_with_an_empty_value() {
+        let layers = layers(
+            &[("vault.hashicorp.com/role", "")],
+            &[
+                ("vault.hashicorp.com/role", "a"),
+                ("vault.hashicorp.com/auth-path", "auth/k"),
+            ],
+        );
+        assert_eq!(
+            layers.get(&login::ROLE).map(|g| (g.value, g.origin)),
+            Some(("", Origin::Pod))
+        );
+        assert_eq!(
+            layers.get(&login::AUTH_PATH).map(|g| (g.value, g.origin)),
+            Some(("auth/k", Origin::Namespace))
+        );
+    }
+
+    #[test]
+    fn the_switch_is_never_taken_from_the_namespace() {
+        let layers = layers(&[], &[("vault.hashicorp.com/agent-inject", "true")]);
+        assert_eq!(layers.get(&switch::AGENT_INJECT), None);
+    }
+
+    #[test]
+    fn a_family_yields_its_names_only() {
+        let layers = layers(
+            &[
+                ("vault.hashicorp.com/agent-inject-secret-b", "2"),
+                ("vault.hashicorp.com/agent-inject-secret-a", "1"),
+                ("vault.hashicorp.com/agent-inject-secretly", "x"),
+                ("vault.hashicorp.com/agent-inject-template-a", "t"),
+            ],
+            &[],
+        );
+        let names: Vec<_> = layers
+            .family(&secrets::SECRET)
+            .map(|(n, g)| (n, g.value))
+            .collect();
+        assert_eq!(names, [("a", "1"), ("b", "2")]);
+    }
+
+    #[test]
+    fn the_alias_is_read_and_loses_against_the_established_prefix() {
+        let mut only = layers(&[("openbao.openbao.org/role", "web")], &[]);
+        assert_eq!(only.get(&login::ROLE).map(|g| g.value), Some("web"));
+        assert!(only.take_findings().is_empty());
+        let mut both = layers(
+            &[
+                ("openbao.org/role", "x"),
+                ("vault.hashicorp.com/role", "web"),
+            ],
+            &[],
+        );
+        assert_eq!(both.get(&login::ROLE).map(|g| g.value), Some("web"));
+        assert_eq!(both.take_findings().len(), 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! The variables of the agent's containers.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::pod::Pod;
+use crate::settings::Flavour;
+use crate::spec::Spec;
+
+/// Variables of the application that the aws method needs.
+const AWS: [&str; 4] = [
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+/// All variables, in the established order. `config` is the agent's configuration in base64, none
+/// where a ConfigMap holds it.
+pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) -> Vec<Value> {
+    let server = &spec.server;
+    let mut variables = vec![
+        from_field("NAMESPACE", "metadata.namespace"),
+        from_field("HOST_IP", "status.hostIP"),
+        from_field("POD_IP", "status.podIP"),
+    ];
+    let mut add = |name: &str, value: &str| {
+        if !value.is_empty() {
+            variables.push(json!({ "name": name, "value": value }));
+        }
+    };
+    add("GOMAXPROCS", server.go_max_procs);
+    add("VAULT_CLIENT_TIMEOUT", server.timeout);
+    add("VAULT_MAX_RETRIES", server.max_retries);
+    add("VAULT_LOG_LEVEL", spec.container.log_level);
+    add("VAULT_LOG_FORMAT", spec.container.log_format);
+    if spec.agent.flavour == Flavour::Leasehold && server.address.starts_with("http://") {
+        add("HTTP_PROXY", server.proxy);
+    }
+    add("HTTPS_PROXY", server.proxy);
+    add("NO_PROXY", server.no_proxy);
+    match config {
+        Some(config) => add("VAULT_CONFIG", config),
+        None => {
+            add("VAULT_ADDR", server.address);
+            add("VAULT_CACERT", server.ca_cert);
+            add("VAULT_CAPATH", server.ca_path);
+            add("VAULT_CLIENT_CERT", server.client_cert);
+            add("VAULT_CLIENT_KEY", server.client_key);
+            add(
+                "VAULT_SKIP_VERIFY",
+                if server.tls_skip_verify {
+                    "true"
+                } else {
+                    "false"
+                },
+            );
+            add("VAULT_TLS_SERVER_NAME", server.tls_server_name);
+        }
+    }
+    add("VAULT_CACERT_BYTES", &server.cacert_bytes);
+    if spec.login.method == "aws" {
+        variables.extend(aws(spec, pod));
+    }
+    variables
+}
+
+/// The web identity variables of the application: of each, the first container's that has it.
+fn aws(spec: &Spec<'_>, pod: &Pod<'_>) -> Vec<Value> {
+    let mut found: BTreeMap<&str, Value> = BTreeMap::new();
+    for variable in pod.containers().iter().flat_map(|c| c.env()) {
+        let Some(name) = AWS.into_iter().find(|name| *name == variable.name()) else {
+            continue;
+        };
+        found
+            .entry(name)
+            .or_insert_with(|| match (&variable.value_from, variable.value()) {
+                (Some(from), _) => json!({ "name": name, "valueFrom": from }),
+                (None, "") => json!({ "name": name }),
+                (None, value) => json!({ "name": name, "value": value }),
+            });
+    }
+    let mut variables: Vec<Value> = found.into_values().collect();
+    if let Some(region) = spec.login.config.get("region") {
+        variables.push(json!({ "name": "AWS_REGION", "value": region }));
+    }
+    variables
+}
+
+fn from_field(name: &str, path: &str) -> Value {
+    json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } })
+}

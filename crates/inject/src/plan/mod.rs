@@ -1,0 +1,261 @@
+//! From what is asked for and what the pod has to what is added: volumes, mounts, containers.
+
+mod agent_config;
+mod container;
+mod env;
+mod memory;
+mod native;
+mod volumes;
+
+use serde_json::{Value, json};
+
+use crate::finding::{Code, Finding};
+use crate::go::quantity::Quantity;
+use crate::lax_patch::LaxPatch;
+use crate::pod::Pod;
+use crate::read_back::read_back;
+use crate::report::{Report, Stage};
+use crate::review::{Injected, Review};
+use crate::settings::Flavour;
+use crate::spec::{Placement, Spec};
+use crate::vocabulary::{Annotation, container as names};
+
+pub(crate) use volumes::{Group, SECRETS_VOLUME, mount_path};
+
+/// The sidecar's name, native or not.
+pub(crate) const SIDECAR: &str = "vault-agent";
+/// The init container's name.
+pub(crate) const INIT: &str = "vault-agent-init";
+
+/// Which of the agent's containers is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The one native sidecar.
+    Native,
+    /// The init container of a pair, or alone.
+    Init,
+    /// The sidecar of a pair, or alone.
+    Sidecar,
+}
+
+/// What is added to the pod.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// Volumes, in groups as they are added.
+    pub(crate) volumes: Vec<Group>,
+    /// Mounts for the application's containers.
+    pub(crate) mounts: Vec<Value>,
+    /// The container that goes among the init containers, and where.
+    pub(crate) init: Option<(Value, usize)>,
+    /// The container that goes among the containers.
+    pub(crate) sidecar: Option<Value>,
+    /// `shareProcessNamespace`, where it is to be set.
+    pub(crate) share_process_namespace: Option<bool>,
+    /// Which containers that makes.
+    pub(crate) injected: Injected,
+    /// What was asked for.
+    pub(crate) spec: Spec<'a>,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans what to add. Whether the pod must be denied is in the report afterwards.
+    pub(crate) fn make(
+        spec: Spec<'a>,
+        pod: &Pod<'a>,
+        review: &Review<'a>,
+        report: &mut Report,
+    ) -> Self {
+        let roles: &[Role] = match spec.agent.placement {
+            Placement::Native(_) => &[Role::Native],
+            Placement::Pair => &[Role::Init, Role::Sidecar],
+            Placement::InitOnly => &[Role::Init],
+            Placement::SidecarOnly => &[Role::Sidecar],
+        };
+        let mut init = None;
+        let mut sidecar = None;
+        for role in roles {
+            let Some(container) = finished(*role, &spec, pod, review, report) else {
+                continue;
+            };
+            match role {
+                Role::Native => {
+                    let place = native::place(&spec, pod, &container, report);
+                    init = Some((container, place));
+                }
+                Role::Init => {
+                    let first = spec.agent.init_first == Some(true);
+                    let place = if first {
+                        0
+                    } else {
+                        pod.init_containers().len()
+                    };
+                    init = Some((container, place));
+                }
+                Role::Sidecar => sidecar = Some(container),
+            }
+        }
+        let injected = match spec.agent.placement {
+            Placement::Native(_) => Injected::Native,
+            Placement::Pair => Injected::InitAndSidecar,
+            Placement::InitOnly => Injected::InitOnly,
+            Placement::SidecarOnly => Injected::SidecarOnly,
+        };
+        Self {
+            volumes: volumes::groups(&spec, pod),
+            mounts: volumes::application_mounts(&spec, review.pod),
+            init,
+            sidecar,
+            share_process_namespace: spec.container.share_process_namespace,
+            injected,
+            spec,
+        }
+    }
+}
+
+/// The mounts that an earlier injection gave the application, told from the agent's container.
+pub(crate) fn mounts_of_injected(pod: &Pod<'_>) -> Vec<Value> {
+    pod.all_containers()
+        .find(|container| matches!(container.name(), SIDECAR | INIT))
+        .map(|agent| agent.mounts())
+        .unwrap_or_default()
+        .iter()
+        .filter(|mount| mount.name().starts_with(SECRETS_VOLUME))
+        .map(|mount| json!({ "name": mount.name(), "mountPath": mount.path() }))
+        .collect()
+}
+
+/// The finished container: made, given its amounts, patched, read back.
+fn finished(
+    role: Role,
+    spec: &Spec<'_>,
+    pod: &Pod<'_>,
+    review: &Review<'_>,
+    report: &mut Report,
+) -> Option<Value> {
+    let mut container = container::build(role, spec, pod, review, report)?;
+    let resources = resources(role, spec, report);
+    if let Some(map) = container.as_object_mut() {
+        map.insert("resources".to_owned(), resources);
+    }
+    let (patch, annotation) = match role {
+        Role::Init => (&spec.container.patches.init, &names::INIT_JSON_PATCH),
+        Role::Native | Role::Sidecar => (&spec.container.patches.sidecar, &names::JSON_PATCH),
+    };
+    let Some(patch) = patch.as_ref().filter(|patch| !patch.is_empty()) else {
+        return Some(container);
+    };
+    apply(patch, annotation, container, report)
+}
+
+fn apply(
+    patch: &LaxPatch,
+    annotation: &'static Annotation,
+    mut container: Value,
+    report: &mut Report,
+) -> Option<Value> {
+    let name = annotation.full_name();
+    let mut lax = Vec::new();
+    let applied = patch.apply(&mut container, &mut |what| lax.push(what));
+    for what in lax {
+        let text = format!("{what}; the standard (RFC 6902) does not allow that");
+        report.note(Finding::info(Code::LaxPatch, text).about(&name));
+    }
+    let result = applied.and_then(|()| read_back(container));
+    match result {
+        Ok((container, dropped)) => {
+            if !dropped.is_empty() {
+                let text = format!(
+                    "a container has no field {}, which is left out",
+                    dropped.join(", ")
+                );
+                report.note(Finding::warning(Code::NoEffect, text).about(&name));
+            }
+            Some(container)
+        }
+        Err(words) => {
+            let text = format!("the patch does not fit the agent's container: {words}");
+            let finding = Finding::error(Code::InvalidValue, text).about(name);
+            report.deny(Stage::Patch, &words, finding);
+            None
+        }
+    }
+}
+
+/// Requests and limits, written canonically.
+fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
+    let mut limits = serde_json::Map::new();
+    let mut requests = serde_json::Map::new();
+    let mut read: Vec<(&str, &str, Quantity)> = Vec::new();
+    for amount in &spec.container.amounts {
+        let default = match spec.agent.flavour {
+            Flavour::Vault => memory::established_default(amount.list, amount.resource),
+            Flavour::Leasehold => memory::our_default(amount.list, amount.resource, spec),
+        };
+        let text = amount.given.map_or(default, |given| given.value.to_owned());
+        if text.is_empty() {
+            continue;
+        }
+        match (Quantity::parse(&text), amount.given) {
+            (Ok(quantity), _) => {
+                let map = if amount.list == "limits" {
+                    &mut limits
+                } else {
+                    &mut requests
+                };
+                map.insert(amount.resource.to_owned(), quantity.text.clone().into());
+                read.push((amount.list, amount.resource, quantity));
+            }
+            (Err(words), Some(given)) if given.origin == crate::layers::Origin::Injector => {
+                let text = format!(
+                    "the injector's flag --{} has the value {}; accepted: {}",
+                    given.key,
+                    crate::go::quote(given.value),
+                    amount.annotation.kind.accepted()
+                );
+                report.deny(
+                    Stage::Patch,
+                    &words,
+                    Finding::error(Code::InvalidValue, text),
+                );
+            }
+            (Err(words), Some(given)) => {
+                report.deny_value(Stage::Patch, &words, given, amount.annotation.kind);
+            }
+            (Err(words), None) => report.deny(
+                Stage::Patch,
+                &words,
+                Finding::error(
+                    Code::InvalidValue,
+                    format!("the default {text} is no amount"),
+                ),
+            ),
+        }
+    }
+    for (list, resource, request) in &read {
+        let limit = read
+            .iter()
+            .find(|(l, r, _)| *l == "limits" && r == resource);
+        if let ("requests", Some((_, _, limit))) = (*list, limit)
+            && request.nanos > limit.nanos
+        {
+            report.note(Finding::warning(
+                Code::SuspiciousValue,
+                format!(
+                    "the agent's request of {} {resource} is above its limit of {}, which the API \
+                     server refuses",
+                    request.text, limit.text
+                ),
+            ));
+        }
+    }
+    if role == Role::Native || role == Role::Sidecar {
+        memory::note_small_limit(spec, &read, report);
+    }
+    let mut resources = serde_json::Map::new();
+    for (key, map) in [("limits", limits), ("requests", requests)] {
+        if !map.is_empty() {
+            resources.insert(key.to_owned(), map.into());
+        }
+    }
+    resources.into()
+}

@@ -1,0 +1,415 @@
+//! Which agent, in which containers, before which others.
+
+use crate::finding::{Code, Finding};
+use crate::pod::Pod;
+use crate::report::Stage;
+use crate::review::Review;
+use crate::settings::{Flavour, Gate, KubeVersion, Mode, TokenSource};
+use crate::spec::{Container, Reader};
+use crate::vocabulary::{container, ours, switch};
+
+/// The established injector's image.
+pub(crate) const VAULT_IMAGE: &str = "hashicorp/vault:2.0.4";
+/// Our agent's image, without and with a shell.
+pub(crate) const LEASEHOLD_IMAGE: &str = concat!(
+    "ghcr.io/leasehold/leasehold-agent:",
+    env!("CARGO_PKG_VERSION")
+);
+
+/// From this API server on, its oldest supported kubelet knows native sidecars.
+const NATIVE_BY_ITSELF: KubeVersion = KubeVersion {
+    major: 1,
+    minor: 32,
+};
+/// From this API server on, native sidecars may be asked for.
+const NATIVE_AT_ALL: KubeVersion = KubeVersion {
+    major: 1,
+    minor: 29,
+};
+
+/// Which agent containers the pod gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// One native sidecar, with what holds the application back; none: nothing does.
+    Native(Option<Gate>),
+    /// An init container and a sidecar.
+    Pair,
+    /// An init container.
+    InitOnly,
+    /// A sidecar.
+    SidecarOnly,
+}
+
+/// The containers that get the secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Containers<'a> {
+    /// All of them.
+    All,
+    /// Those with these names.
+    Named(Vec<&'a str>),
+}
+
+/// What the agent's own token should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenPlan<'a> {
+    /// A projection of its own, or what the containers mount.
+    pub(crate) source: TokenSource,
+    /// The audience; empty for the API server's own.
+    pub(crate) audience: &'a str,
+    /// Seconds that the token lives.
+    pub(crate) expiration: u64,
+}
+
+/// Which agent, where, for which containers.
+#[derive(Debug)]
+pub(crate) struct Agent<'a> {
+    /// The image of its containers.
+    pub(crate) image: String,
+    /// Which agent the image holds.
+    pub(crate) flavour: Flavour,
+    /// Which containers it gets.
+    pub(crate) placement: Placement,
+    /// Whether it stands before other init containers, where the annotation says so.
+    pub(crate) init_first: Option<bool>,
+    /// Who gets the secrets.
+    pub(crate) containers: Containers<'a>,
+    /// What its own token should be.
+    pub(crate) token: TokenPlan<'a>,
+    /// How long the gate waits, in seconds.
+    pub(crate) wait_seconds: u64,
+    /// Whether replaced credentials are revoked at once.
+    pub(crate) revoke_after_handover: bool,
+    pre_populate: bool,
+    pre_populate_only: bool,
+}
+
+impl<'a> Agent<'a> {
+    /// Reads what the search for the token depends on; the rest follows in its own order.
+    pub(crate) fn read(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, _review: &Review<'a>) -> Self {
+        let settings = reader.settings;
+        let given_image = reader.given(&switch::IMAGE);
+        let configured = settings
+            .vault_image
+            .as_deref()
+            .filter(|image| !image.is_empty());
+        let flavour = match reader.choice(&ours::FLAVOUR) {
+            Some("vault") => Flavour::Vault,
+            Some(_) => Flavour::Leasehold,
+            None => default_flavour(
+                given_image.map(|g| g.value),
+                configured,
+                settings.agent_flavour,
+            ),
+        };
+        let built_in = match flavour {
+            Flavour::Leasehold => LEASEHOLD_IMAGE,
+            Flavour::Vault => VAULT_IMAGE,
+        };
+        let image = given_image.map_or(configured.unwrap_or(built_in), |g| g.value);
+        if flavour == Flavour::Vault
+            && settings.agent_flavour != Some(Flavour::Vault)
+            && given_image.is_some_and(|g| !g.value.is_empty())
+        {
+            reader.warn(
+                Code::Image,
+                &switch::IMAGE,
+                format!(
+                    "{image} is not the configured agent image and not called leasehold-agent…, \
+                     so it is started as Vault Agent, as an init container and a sidecar; if it \
+                     holds our agent, set {} to leasehold",
+                    ours::FLAVOUR.full_name()
+                ),
+            );
+        }
+        let containers = match reader.given(&switch::CONTAINERS) {
+            None => Containers::All,
+            Some(_) => Containers::Named(reader.comma_list(&switch::CONTAINERS, "")),
+        };
+        if let Containers::Named(names) = &containers {
+            check_names(reader, pod, names);
+        }
+        Self {
+            image: image.to_owned(),
+            flavour,
+            placement: Placement::Pair,
+            init_first: None,
+            containers,
+            token: read_token_plan(reader),
+            wait_seconds: read_seconds(
+                reader,
+                &ours::WAIT_TIMEOUT,
+                settings.agent_wait_seconds.into(),
+            ),
+            revoke_after_handover: false,
+            pre_populate: true,
+            pre_populate_only: false,
+        }
+    }
+
+    /// Reads the booleans that say where the agent goes, in the established order.
+    pub(crate) fn read_switches(&mut self, reader: &mut Reader<'_, 'a>) {
+        self.init_first = reader.optional_boolean(&switch::INIT_FIRST);
+        self.pre_populate = reader.boolean(&switch::PRE_POPULATE, true);
+        self.pre_populate_only = reader.boolean(&switch::PRE_POPULATE_ONLY, false);
+        self.revoke_after_handover = reader.boolean(&ours::REVOKE_AFTER_HANDOVER, false);
+    }
+
+    /// Whether an init container may run, so that a persistent cache has a use.
+    pub(crate) fn pre_populates(&self) -> bool {
+        self.pre_populate
+    }
+
+    /// Whether nothing runs beside the application.
+    pub(crate) fn pre_populates_only(&self) -> bool {
+        self.pre_populate_only
+    }
+
+    /// Decides which containers the pod gets.
+    pub(crate) fn place(
+        &mut self,
+        reader: &mut Reader<'_, 'a>,
+        review: &Review<'_>,
+        container: &Container<'a>,
+    ) {
+        if !self.pre_populate && self.pre_populate_only {
+            let text = format!(
+                "with {} false there is no init container and with this true there is no sidecar, \
+                 so no agent would run: remove one of the two",
+                switch::PRE_POPULATE.full_name()
+            );
+            reader.report.deny(
+                Stage::Validate,
+                "no agent container is left",
+                Finding::error(Code::Conflict, text).about(switch::PRE_POPULATE_ONLY.full_name()),
+            );
+        }
+        let gate = self.read_gate(reader);
+        let native = self.wants_native(reader, review, container);
+        self.placement = match (self.pre_populate, self.pre_populate_only) {
+            (_, true) => Placement::InitOnly,
+            (true, false) if native => Placement::Native(Some(gate)),
+            (false, false) if native => Placement::Native(None),
+            (true, false) => Placement::Pair,
+            (false, false) => Placement::SidecarOnly,
+        };
+    }
+
+    fn read_gate(&self, reader: &mut Reader<'_, 'a>) -> Gate {
+        match reader.choice(&ours::GATE) {
+            Some("probe") => Gate::Probe,
+            Some(_) => Gate::Hook,
+            None => reader.settings.agent_gate,
+        }
+    }
+
+    fn wants_native(
+        &self,
+        reader: &mut Reader<'_, 'a>,
+        review: &Review<'_>,
+        container: &Container<'a>,
+    ) -> bool {
+        let mode = match reader.choice(&ours::MODE) {
+            Some("native") => Mode::Native,
+            Some("pair") => Mode::Pair,
+            Some(_) => Mode::Auto,
+            None => reader.settings.agent_mode,
+        };
+        let asked = reader.given(&ours::MODE).is_some() && mode == Mode::Native;
+        let obstacle = if self.flavour == Flavour::Vault {
+            Some("Vault's agent always runs as an init container and a sidecar".to_owned())
+        } else if review.kube_version < NATIVE_AT_ALL {
+            Some(format!(
+                "the API server has version {}.{}, and native sidecars exist from {}.{} on",
+                review.kube_version.major,
+                review.kube_version.minor,
+                NATIVE_AT_ALL.major,
+                NATIVE_AT_ALL.minor
+            ))
+        } else if container.configmap.is_some() {
+            Some(format!(
+                "{} brings one configuration for an init container and one for a sidecar",
+                container::CONFIGMAP.full_name()
+            ))
+        } else if !container.patches.are_equal() {
+            Some(format!(
+                "{} and {} differ, so there are two containers to patch; write the same patch in \
+                 both for one native sidecar",
+                container::JSON_PATCH.full_name(),
+                container::INIT_JSON_PATCH.full_name()
+            ))
+        } else {
+            None
+        };
+        let wanted = match mode {
+            Mode::Native => true,
+            Mode::Pair => false,
+            Mode::Auto => review.kube_version >= NATIVE_BY_ITSELF,
+        };
+        match obstacle {
+            None => wanted,
+            Some(why) => {
+                if asked {
+                    reader.warn(Code::NoEffect, &ours::MODE, format!("has no effect: {why}"));
+                } else if wanted && self.flavour == Flavour::Leasehold && !self.pre_populate_only {
+                    reader.report.note(Finding::info(
+                        Code::NoEffect,
+                        format!("the pod gets an init container and a sidecar: {why}"),
+                    ));
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Whether an image's last part says that it is our agent.
+pub(crate) fn is_our_image(image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.starts_with("leasehold-agent")
+}
+
+fn default_flavour(
+    given: Option<&str>,
+    configured: Option<&str>,
+    setting: Option<Flavour>,
+) -> Flavour {
+    if setting == Some(Flavour::Vault) {
+        return Flavour::Vault;
+    }
+    let of_configured = match (setting, configured) {
+        (Some(flavour), _) => flavour,
+        (None, None) => Flavour::Leasehold,
+        (None, Some(image)) if is_our_image(image) => Flavour::Leasehold,
+        (None, Some(_)) => Flavour::Vault,
+    };
+    match given {
+        None => of_configured,
+        Some(image) if is_our_image(image) => Flavour::Leasehold,
+        Some(image) if Some(image) == configured => of_configured,
+        Some("") => of_configured,
+        Some(_) => Flavour::Vault,
+    }
+}
+
+fn read_token_plan<'a>(reader: &mut Reader<'_, 'a>) -> TokenPlan<'a> {
+    let settings = reader.settings;
+    let source = match reader.choice(&ours::TOKEN_SOURCE) {
+        Some("pod") => TokenSource::Pod,
+        Some(_) => TokenSource::Projected,
+        None => settings.token_source,
+    };
+    let audience = reader
+        .given(&ours::TOKEN_AUDIENCE)
+        .map_or(settings.token_audience.as_str(), |g| g.value);
+    let expiration = read_seconds(
+        reader,
+        &ours::TOKEN_EXPIRATION,
+        settings.token_expiration_seconds.into(),
+    );
+    // The API server issues no token that lives less than ten minutes.
+    TokenPlan {
+        source,
+        audience,
+        expiration: expiration.max(600),
+    }
+}
+
+fn read_seconds(
+    reader: &mut Reader<'_, '_>,
+    annotation: &'static crate::vocabulary::Annotation,
+    default: u64,
+) -> u64 {
+    let Some(given) = reader.given(annotation) else {
+        return default;
+    };
+    match crate::go::duration::duration(given.value) {
+        Ok(nanos) if nanos > 0 => u64::try_from(nanos)
+            .unwrap_or_default()
+            .div_ceil(1_000_000_000),
+        Ok(_) => {
+            reader.report.deny_value(
+                Stage::Validate,
+                "a duration must be above zero",
+                given,
+                annotation.kind,
+            );
+            default
+        }
+        Err(words) => {
+            reader
+                .report
+                .deny_value(Stage::Validate, &words, given, annotation.kind);
+            default
+        }
+    }
+}
+
+fn check_names(reader: &mut Reader<'_, '_>, pod: &Pod<'_>, names: &[&str]) {
+    let known: Vec<&str> = pod.containers().iter().map(|c| c.name()).collect();
+    let unknown: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|n| !known.contains(n))
+        .collect();
+    if !unknown.is_empty() {
+        let text = format!(
+            "the pod has no container called {}; it has {}",
+            unknown.join(", "),
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
+        );
+        reader.warn(Code::NoEffect, &switch::CONTAINERS, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flavour_is_told_from_the_image() {
+        use Flavour::{Leasehold, Vault};
+        for (given, configured, setting, want) in [
+            (None, None, None, Leasehold),
+            (None, Some("corp/leasehold-agent:1"), None, Leasehold),
+            (None, Some("leasehold-agent-shell:1"), None, Leasehold),
+            (None, Some("hashicorp/vault:1.20"), None, Vault),
+            (None, Some("corp/agent:1"), Some(Leasehold), Leasehold),
+            (
+                Some("corp/agent:1"),
+                Some("corp/agent:1"),
+                Some(Leasehold),
+                Leasehold,
+            ),
+            (
+                Some("hashicorp/vault:1.19"),
+                Some("corp/agent:1"),
+                Some(Leasehold),
+                Vault,
+            ),
+            (Some("hashicorp/vault:1.19"), None, None, Vault),
+            (
+                Some("x/leasehold-agent:2"),
+                Some("hashicorp/vault:1.20"),
+                None,
+                Leasehold,
+            ),
+            (Some("x/leasehold-agent:2"), None, Some(Vault), Vault),
+            (
+                Some("leasehold-agent.example.com/vault:1"),
+                None,
+                None,
+                Vault,
+            ),
+        ] {
+            assert_eq!(
+                default_flavour(given, configured, setting),
+                want,
+                "{given:?} {configured:?} {setting:?}"
+            );
+        }
+    }
+}

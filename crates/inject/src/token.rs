@@ -1,0 +1,252 @@
+//! The service account token that the agent logs in with: which volume, mounted where.
+
+use serde_json::{Value, json};
+
+use crate::finding::{Code, Finding};
+use crate::pod::{Mount, Pod, Volume};
+use crate::report::Stage;
+use crate::settings::TokenSource;
+use crate::spec::{Agent, Reader, TokenPlan};
+use crate::vocabulary::login;
+
+/// Where the API server mounts a pod's default token. A mount of ours at this very path keeps it
+/// from putting that token into our container when it completes the patched pod.
+pub(crate) const DEFAULT_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Where the established injector mounts a named volume that no container mounts.
+const NAMED_MOUNT: &str = "/var/run/secrets/vault.hashicorp.com/serviceaccount";
+/// The volume that we add.
+pub(crate) const OUR_VOLUME: &str = "leasehold-token";
+/// The longest time that a token of somebody else's projection may live to be taken over, in
+/// seconds. The pod's default token lives a little longer, on purpose.
+const LONGEST: i64 = 3600;
+/// The API server's default for a projection that names no time, in seconds.
+const API_DEFAULT: i64 = 3600;
+
+/// The token's volume and mount.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Token {
+    /// The volume's name.
+    pub(crate) volume: String,
+    /// Where the agent mounts it.
+    pub(crate) mount_path: String,
+    /// The token's file, absolute.
+    pub(crate) file: String,
+    /// The volume, where the pod does not have it yet.
+    pub(crate) added: Option<Value>,
+    /// Whether it is a short-lived token for one audience, which may be used for any method.
+    pub(crate) is_scoped: bool,
+}
+
+/// Finds or makes the token's volume. None denies the pod; the reason is in the report.
+pub(crate) fn find<'a>(
+    reader: &mut Reader<'_, 'a>,
+    pod: &Pod<'a>,
+    agent: &Agent<'a>,
+) -> Option<Token> {
+    let named = reader.optional_text(&login::TOKEN_VOLUME);
+    match agent.token.source {
+        TokenSource::Pod => match named {
+            Some(name) => named_volume(reader, pod, name),
+            None => mounted_token(reader, pod),
+        },
+        TokenSource::Projected => match named {
+            Some(name) => named_volume(reader, pod, name).map(|token| at_default_mount(&token)),
+            None => Some(projected(pod, agent)),
+        },
+    }
+}
+
+/// The same volume at the path that keeps the default token away.
+fn at_default_mount(token: &Token) -> Token {
+    let inside = token
+        .file
+        .strip_prefix(&token.mount_path)
+        .unwrap_or(&token.file);
+    Token {
+        mount_path: DEFAULT_MOUNT.to_owned(),
+        file: crate::go::join_path(DEFAULT_MOUNT, inside),
+        is_scoped: true,
+        ..token.clone()
+    }
+}
+
+fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> Option<Token> {
+    let mount = pod
+        .containers()
+        .iter()
+        .flat_map(|c| c.mounts())
+        .find(|m| m.name() == name);
+    let volume = pod.volume(name);
+    let deny = |reader: &mut Reader<'_, 'a>, recorded: String, text: String| {
+        let finding = Finding::error(Code::Token, text).about(login::TOKEN_VOLUME.full_name());
+        reader.report.deny(Stage::Parse, &recorded, finding);
+        None
+    };
+    let Some(volume) = volume else {
+        return match mount {
+            Some(_) => deny(
+                reader,
+                format!(
+                    "failed to find volume \"{name}\" in Pod \"{}\" volumes",
+                    pod.name()
+                ),
+                format!("a container mounts {name}, but spec.volumes has no such volume"),
+            ),
+            None => deny(
+                reader,
+                format!("failed to find service account volume \"{name}\""),
+                format!(
+                    "spec.volumes has no volume {name}; it has {}",
+                    list(pod.volumes().iter().map(Volume::name))
+                ),
+            ),
+        };
+    };
+    let Some(projection) = volume.tokens().find(|token| !token.path().is_empty()) else {
+        return deny(
+            reader,
+            format!("failed to find tokenPath for projected volume \"{name}\""),
+            format!("{name} is no projected volume with a serviceAccountToken source"),
+        );
+    };
+    let mount_path = mount.map_or(NAMED_MOUNT, Mount::path);
+    Some(Token {
+        volume: name.to_owned(),
+        mount_path: mount_path.to_owned(),
+        file: crate::go::join_path(mount_path, projection.path()),
+        added: None,
+        is_scoped: !projection.audience().is_empty(),
+    })
+}
+
+/// The mount of a service account token that the pod's containers have, told by its path.
+fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token> {
+    let mounts: Vec<&Mount<'a>> = pod
+        .containers()
+        .iter()
+        .flat_map(|c| c.mounts())
+        .filter(|mount| mount.path().contains("serviceaccount"))
+        .collect();
+    // The default token's own path goes before look-alikes such as a cloud's web identity.
+    let own = mounts
+        .iter()
+        .find(|mount| mount.path().trim_end_matches('/') == DEFAULT_MOUNT)
+        .or_else(|| mounts.iter().find(|mount| holds_plain_token(pod, mount)));
+    let Some(mount) = own.or(mounts.first()) else {
+        let finding = Finding::error(
+            Code::Token,
+            "no container mounts a service account token (automountServiceAccountToken may be \
+             false): name a projected volume of the pod that has one, or let the injector project \
+             one of its own with leasehold.dev/token-source: projected",
+        )
+        .about(login::TOKEN_VOLUME.full_name());
+        reader.report.deny(
+            Stage::Parse,
+            "failed to find service account volume mount",
+            finding,
+        );
+        return None;
+    };
+    if own.is_none() {
+        let text = format!(
+            "the volume {} at {} is taken for the service account token because of its path, \
+             though it may be something else; name the token's volume here",
+            mount.name(),
+            mount.path()
+        );
+        reader.warn(Code::Token, &login::TOKEN_VOLUME, text);
+    }
+    Some(Token {
+        volume: mount.name().to_owned(),
+        mount_path: mount.path().to_owned(),
+        file: crate::go::join_path(mount.path(), "token"),
+        added: None,
+        is_scoped: false,
+    })
+}
+
+/// Whether a mount's volume projects a token for the API server's own audience as `token`.
+fn holds_plain_token(pod: &Pod<'_>, mount: &Mount<'_>) -> bool {
+    pod.volume(mount.name()).is_some_and(|volume| {
+        volume
+            .tokens()
+            .any(|token| token.path() == "token" && token.audience().is_empty())
+    })
+}
+
+/// The pod's own projection if exactly one fits, else one that we add.
+fn projected(pod: &Pod<'_>, agent: &Agent<'_>) -> Token {
+    let fitting: Vec<(&Volume<'_>, &str)> = pod
+        .volumes()
+        .iter()
+        .flat_map(|volume| volume.tokens().map(move |token| (volume, token)))
+        .filter(|(_, token)| {
+            token.audience() == agent.token.audience
+                && !token.path().is_empty()
+                && token.expiration_seconds.unwrap_or(API_DEFAULT) <= LONGEST
+        })
+        .map(|(volume, token)| (volume, token.path()))
+        .collect();
+    if let [(volume, path)] = fitting.as_slice()
+        && agent_can_read(pod, volume)
+    {
+        return Token {
+            volume: volume.name().to_owned(),
+            mount_path: DEFAULT_MOUNT.to_owned(),
+            file: crate::go::join_path(DEFAULT_MOUNT, path),
+            added: None,
+            is_scoped: true,
+        };
+    }
+    Token {
+        volume: OUR_VOLUME.to_owned(),
+        mount_path: DEFAULT_MOUNT.to_owned(),
+        file: format!("{DEFAULT_MOUNT}/token"),
+        added: Some(projection(&agent.token)),
+        is_scoped: true,
+    }
+}
+
+/// Whether the kubelet will give the token's file a mode that lets the agent read it: its owner's
+/// alone where all containers have one user, the file system group's where the pod names one, and
+/// else the projection's own mode.
+fn agent_can_read(pod: &Pod<'_>, volume: &Volume<'_>) -> bool {
+    let context = pod.security_context();
+    if context.fs_group.is_some() {
+        return true;
+    }
+    let mode = volume
+        .projected
+        .as_ref()
+        .and_then(|p| p.default_mode)
+        .unwrap_or(0o644);
+    let mut users = pod.all_containers().map(|c| {
+        c.security_context()
+            .and_then(|s| s.run_as_user)
+            .or(context.run_as_user)
+    });
+    let first = users.next().flatten();
+    let one_user = first.is_some() && users.all(|user| user == first);
+    mode & 0o004 != 0 || (one_user && mode & 0o400 != 0)
+}
+
+/// The projected volume of our own.
+pub(crate) fn projection(plan: &TokenPlan<'_>) -> Value {
+    let mut source = json!({ "expirationSeconds": plan.expiration, "path": "token" });
+    if let (false, Some(map)) = (plan.audience.is_empty(), source.as_object_mut()) {
+        map.shift_insert(0, "audience".to_owned(), plan.audience.into());
+    }
+    json!({
+        "name": OUR_VOLUME,
+        "projected": { "sources": [{ "serviceAccountToken": source }], "defaultMode": 0o644 },
+    })
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
