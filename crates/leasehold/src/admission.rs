@@ -1,0 +1,397 @@
+//! The AdmissionReview on the wire, versions v1 and v1beta1: a question is read once into a type, a verdict is
+//! written once into bytes. What the verdict is, `leasehold_inject` decides; how it travels, the server.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use leasehold_inject::{Finding, Injected, Outcome, Severity, SkipReason};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// What the API server asks.
+#[derive(Debug)]
+pub struct Question {
+    /// `apiVersion` as it came; the answer carries the same.
+    pub api_version: String,
+    /// `kind` as it came.
+    pub kind: String,
+    /// `request`.
+    pub request: Request,
+}
+
+/// The part of `request` that matters to an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Request {
+    /// Echoed in the answer.
+    pub uid: String,
+    /// What kind of object it is.
+    pub kind: ObjectKind,
+    /// Namespace of the object; empty for objects without one.
+    pub namespace: String,
+    /// `CREATE`, `UPDATE`, …
+    pub operation: String,
+    /// Nothing will be stored.
+    pub dry_run: bool,
+    /// The object as it came.
+    pub object: Value,
+}
+
+/// `request.kind`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ObjectKind {
+    /// API group, empty for the core.
+    pub group: String,
+    /// The kind's name.
+    pub kind: String,
+}
+
+/// Why a body is no question. The server maps it to a status; see [`Unreadable::status`].
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// No body at all.
+    #[error("Empty request body")]
+    Empty,
+    /// Not JSON, no JSON object, or fields of a wrong type.
+    #[error("error decoding admission request: couldn't get version/kind; json parse error: {0}")]
+    Decode(String),
+    /// A JSON object without `request`.
+    #[error(
+        "error decoding admission request: the body has no \"request\"; expected is an AdmissionReview of \
+         admission.k8s.io/v1 or v1beta1 that asks something"
+    )]
+    NoRequest,
+    /// A version that we do not speak.
+    #[error(
+        "error decoding admission request: apiVersion {0:?} is not known; accepted are admission.k8s.io/v1 and \
+         admission.k8s.io/v1beta1"
+    )]
+    Version(String),
+    /// Something else than a review.
+    #[error("error decoding admission request: kind {0:?} is not AdmissionReview")]
+    Kind(String),
+}
+
+impl Unreadable {
+    /// The HTTP status: 500 where the established injector answers 500, 400 elsewhere.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Decode(_) => 500,
+            Self::Empty | Self::NoRequest | Self::Version(_) | Self::Kind(_) => 400,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'body> {
+    #[serde(default, rename = "apiVersion")]
+    api_version: Option<String>,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default, borrow)]
+    request: Option<&'body RawValue>,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// Anything that is not an AdmissionReview with a request, in a version that we speak.
+pub fn read(body: &[u8]) -> Result<Question, Unreadable> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match first {
+        None => return Err(Unreadable::Empty),
+        // A derived reader would take a list for a struct.
+        Some(b'[') => {
+            return Err(Unreadable::Decode(
+                "expected an object, found a list".to_owned(),
+            ));
+        }
+        Some(_) => {}
+    }
+    let envelope: Option<Envelope<'_>> =
+        serde_json::from_slice(body).map_err(|error| Unreadable::Decode(error.to_string()))?;
+    let envelope = envelope.ok_or(Unreadable::NoRequest)?;
+    let given = |text: Option<String>, otherwise: &str| {
+        text.filter(|text| !text.is_empty())
+            .unwrap_or_else(|| otherwise.to_owned())
+    };
+    let api_version = given(envelope.api_version, "admission.k8s.io/v1");
+    let kind = given(envelope.kind, "AdmissionReview");
+    let request = envelope
+        .request
+        .map(RawValue::get)
+        .filter(|text| *text != "null");
+    let request = request.ok_or(Unreadable::NoRequest)?;
+    if !matches!(
+        api_version.as_str(),
+        "admission.k8s.io/v1" | "admission.k8s.io/v1beta1"
+    ) {
+        return Err(Unreadable::Version(api_version));
+    }
+    if kind != "AdmissionReview" {
+        return Err(Unreadable::Kind(kind));
+    }
+    if !request.starts_with('{') {
+        return Err(Unreadable::Decode(
+            "\"request\" is not an object".to_owned(),
+        ));
+    }
+    let request =
+        serde_json::from_str(request).map_err(|error| Unreadable::Decode(error.to_string()))?;
+    Ok(Question {
+        api_version,
+        kind,
+        request,
+    })
+}
+
+/// What is answered.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// The sentence of a denial; none means allowed.
+    pub denied: Option<String>,
+    /// The patch, serialized.
+    pub patch: Option<Vec<u8>>,
+    /// Sentences for the person who sent the object.
+    pub warnings: Vec<String>,
+    /// What the audit log keeps, by short key.
+    pub audit: BTreeMap<&'static str, String>,
+}
+
+impl Verdict {
+    /// The verdict for an outcome of the injection.
+    ///
+    /// # Errors
+    /// When the patch cannot be written as JSON, which no patch made of JSON values does.
+    pub fn of(outcome: &Outcome) -> Result<Self, serde_json::Error> {
+        let mut verdict = Self::default();
+        let findings = match outcome {
+            Outcome::Unchanged { reason, findings } => {
+                verdict
+                    .audit
+                    .insert("skipped", skip_reason(*reason).to_owned());
+                findings
+            }
+            Outcome::Denied { message, findings } => {
+                verdict.denied = Some(message.clone());
+                findings
+            }
+            Outcome::Patched {
+                patch,
+                injected,
+                findings,
+            } => {
+                verdict.patch = Some(serde_json::to_vec(patch)?);
+                verdict
+                    .audit
+                    .insert("injected", injection_type(*injected).to_owned());
+                findings
+            }
+        };
+        verdict.add_findings(findings);
+        Ok(verdict)
+    }
+
+    /// Adds what was noticed: warnings for the sender, everything for the audit log.
+    pub fn add_findings(&mut self, findings: &[Finding]) {
+        self.warnings.extend(
+            findings
+                .iter()
+                .filter(|finding| finding.severity == Severity::Warning)
+                .map(|finding| one_line(&finding.to_string())),
+        );
+        if !findings.is_empty() {
+            let lines: Vec<String> = findings
+                .iter()
+                .map(|finding| one_line(&finding.to_string()))
+                .collect();
+            self.audit.insert("findings", lines.join("; "));
+        }
+    }
+
+    /// The answer's body.
+    ///
+    /// # Errors
+    /// When the verdict cannot be written as JSON, which plain texts always can.
+    pub fn answer(&self, question: &Question) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&Answer {
+            kind: &question.kind,
+            api_version: &question.api_version,
+            response: Response {
+                uid: &question.request.uid,
+                allowed: self.denied.is_none(),
+                status: self.denied.as_deref().map(|message| Status {
+                    metadata: Empty {},
+                    status: "Failure",
+                    message,
+                    reason: "Forbidden",
+                    code: 403,
+                }),
+                patch: self.patch.as_ref().map(|patch| STANDARD.encode(patch)),
+                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
+                warnings: &self.warnings,
+                audit_annotations: &self.audit,
+            },
+        })
+    }
+}
+
+/// The word for a reason, in metrics and the audit log.
+#[must_use]
+pub const fn skip_reason(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::NotRequested => "not_requested",
+        SkipReason::SwitchedOff => "switched_off",
+        SkipReason::NotPending => "not_pending",
+        SkipReason::AlreadyInjected => "already_injected",
+        SkipReason::Update => "update",
+    }
+}
+
+/// The word for what was added, in metrics and the audit log.
+#[must_use]
+pub const fn injection_type(injected: Injected) -> &'static str {
+    match injected {
+        Injected::InitAndSidecar => "init_and_sidecar",
+        Injected::InitOnly => "init_only",
+        Injected::SidecarOnly => "sidecar_only",
+        Injected::Native => "native",
+        Injected::Nothing => "nothing",
+    }
+}
+
+/// Warnings travel in HTTP headers, where a line's end is not allowed.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    kind: &'a str,
+    api_version: &'a str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    metadata: Empty,
+    status: &'static str,
+    message: &'a str,
+    reason: &'static str,
+    code: u16,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+#[cfg(test)]
+mod tests {
+    use leasehold_inject::Code;
+    use serde_json::json;
+
+    use super::*;
+
+    fn question(body: &Value) -> Result<Question, Unreadable> {
+        read(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_review_is_read_with_what_matters_to_an_answer() {
+        let question = question(&json!({
+            "apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u", "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+                "namespace": "shop", "operation": "CREATE", "dryRun": true, "oldObject": null,
+                "object": {"spec": {"later": 1.50}}
+            }
+        }))
+        .unwrap();
+        assert_eq!(question.api_version, "admission.k8s.io/v1beta1");
+        assert_eq!(question.request.kind.kind, "Deployment");
+        assert_eq!(question.request.namespace, "shop");
+        assert!(question.request.dry_run);
+        assert_eq!(question.request.object, json!({"spec": {"later": 1.5}}));
+    }
+
+    #[test]
+    fn what_is_no_review_is_refused_with_its_status() {
+        let check = |body: &str, status: u16, part: &str| {
+            let error = read(body.as_bytes()).unwrap_err();
+            assert_eq!(error.status(), status, "{body}");
+            assert!(error.to_string().contains(part), "{error}");
+        };
+        check("", 400, "Empty request body");
+        check("  \n", 400, "Empty request body");
+        check("{\"kind\":\"AdmissionReview\",", 500, "json parse error");
+        check("[]", 500, "json parse error");
+        check("7", 500, "json parse error");
+        check("\"x\"", 500, "json parse error");
+        check("null", 400, "no \"request\"");
+        check("{}", 400, "no \"request\"");
+        check("{\"request\":null}", 400, "no \"request\"");
+        check("{\"request\":[]}", 500, "not an object");
+        check("{\"request\":{\"uid\":7}}", 500, "json parse error");
+        check(
+            "{\"apiVersion\":\"admission.k8s.io/v2\",\"request\":{}}",
+            400,
+            "admission.k8s.io/v2",
+        );
+        check("{\"kind\":\"Pod\",\"request\":{}}", 400, "Pod");
+    }
+
+    #[test]
+    fn a_review_that_names_no_version_is_answered_as_v1() {
+        let question = question(&json!({"request": {"uid": "u"}})).unwrap();
+        let answer = Verdict::default().answer(&question).unwrap();
+        assert_eq!(
+            String::from_utf8(answer).unwrap(),
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true}}"#
+        );
+    }
+
+    #[test]
+    fn a_denial_carries_code_reason_and_the_other_warnings() {
+        let question = question(&json!({"request": {"uid": "u"}})).unwrap();
+        let outcome = Outcome::Denied {
+            message: "no".to_owned(),
+            findings: vec![
+                Finding::error(Code::MissingValue, "no"),
+                Finding::warning(Code::NoEffect, "has no\neffect").about("x/y"),
+                Finding::info(Code::Token, "for the log"),
+            ],
+        };
+        let answer = Verdict::of(&outcome).unwrap().answer(&question).unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(
+            answer["response"],
+            json!({
+                "uid": "u", "allowed": false,
+                "status": {"metadata": {}, "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403},
+                "warnings": ["x/y: has no effect"],
+                "auditAnnotations": {"findings": "no; x/y: has no effect; for the log"}
+            })
+        );
+    }
+}

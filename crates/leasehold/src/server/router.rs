@@ -1,0 +1,250 @@
+//! The HTTP surface: which path answers what, with which status and type. Connections and TLS are beneath it, the
+//! decisions about pods and workloads behind it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
+
+use crate::admission::{self, Question};
+use crate::server::connection::Peer;
+use crate::server::metrics::{self, Endpoint, Metrics};
+use crate::server::readiness::Readiness;
+use crate::webhook::Webhook;
+
+/// Largest body that is read. The API server's own limit for an object is below 3 MiB, and an update carries two.
+pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// How long a client may take to send a body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the handlers need.
+#[derive(Debug)]
+pub struct Service {
+    /// Decides about pods and workloads.
+    pub webhook: Webhook,
+    /// Says whether reviews may be sent.
+    pub readiness: Readiness,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether reviews want a client certificate.
+    pub clients: Clients,
+}
+
+/// Who may ask for reviews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Everybody who reaches the port.
+    Anyone,
+    /// Clients with a certificate of the configured authority.
+    Verified,
+}
+
+/// The whole HTTP surface. An empty `telemetry_path` serves no metrics.
+pub fn router(service: Arc<Service>, telemetry_path: &str) -> Router {
+    let mut router = Router::new()
+        .route("/mutate", any(mutate))
+        .route("/validate", any(validate))
+        .route("/health/ready", any(ready))
+        .route("/health/live", any(live))
+        .route("/version", any(version))
+        .fallback(not_found);
+    let taken = [
+        "/mutate",
+        "/validate",
+        "/health/ready",
+        "/health/live",
+        "/version",
+    ];
+    if telemetry_path.starts_with('/') && !taken.contains(&telemetry_path) {
+        // Braces and stars are the router's own syntax; a path with them cannot be meant.
+        if telemetry_path.contains(['{', '}', '*']) {
+            tracing::warn!(
+                telemetry_path,
+                "--telemetry-path is no plain path; no metrics are served"
+            );
+        } else {
+            router = router.route(telemetry_path, any(telemetry));
+        }
+    } else if !telemetry_path.is_empty() {
+        tracing::warn!(
+            telemetry_path,
+            "--telemetry-path must begin with / and be free; no metrics are served"
+        );
+    }
+    router.with_state(service)
+}
+
+async fn mutate(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, Endpoint::Mutate, request).await
+}
+
+async fn validate(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, Endpoint::Validate, request).await
+}
+
+async fn ready(State(service): State<Arc<Service>>) -> Response {
+    match service.readiness.obstacle() {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(obstacle) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {obstacle}"),
+        ),
+    }
+}
+
+async fn live() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+async fn version() -> Response {
+    let body = json!({"name": "leasehold", "version": env!("CARGO_PKG_VERSION")}).to_string();
+    ([(CONTENT_TYPE, JSON)], body).into_response()
+}
+
+async fn telemetry(State(service): State<Arc<Service>>) -> Response {
+    match service.metrics.text() {
+        Ok(body) => (
+            [(
+                CONTENT_TYPE,
+                HeaderValue::from_static(metrics::CONTENT_TYPE),
+            )],
+            body,
+        )
+            .into_response(),
+        Err(error) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("failed to gather the metrics: {error}"),
+        ),
+    }
+}
+
+async fn not_found() -> Response {
+    text(StatusCode::NOT_FOUND, "404 page not found".to_owned())
+}
+
+async fn answer(service: &Service, endpoint: Endpoint, request: Request) -> Response {
+    let queued = service.metrics.enter();
+    let start = Instant::now();
+    let response = match review(service, endpoint, request).await {
+        Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
+        Err((status, message)) => {
+            service.metrics.refused(status.as_u16());
+            tracing::warn!(status = status.as_u16(), error = %message, "a request is no review");
+            text(status, message)
+        }
+    };
+    service.metrics.took(endpoint, start.elapsed());
+    drop(queued);
+    response
+}
+
+async fn review(
+    service: &Service,
+    endpoint: Endpoint,
+    request: Request,
+) -> Result<Vec<u8>, (StatusCode, String)> {
+    if service.clients == Clients::Verified
+        && request.extensions().get::<Peer>() != Some(&Peer::Verified)
+    {
+        return Err((
+            StatusCode::FORBIDDEN,
+            "reviews are answered only to clients with a certificate of the configured authority"
+                .to_owned(),
+        ));
+    }
+    check_content_type(request.headers())?;
+    let body = read_body(request.into_body()).await?;
+    let question = admission::read(&body).map_err(|error| {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        (status, error.to_string())
+    })?;
+    drop(body);
+    decide(service, endpoint, &question).await
+}
+
+async fn decide(
+    service: &Service,
+    endpoint: Endpoint,
+    question: &Question,
+) -> Result<Vec<u8>, (StatusCode, String)> {
+    let request = &question.request;
+    let namespace = service.webhook.namespace(&request.namespace).await;
+    // A mistake of ours must not take the connection, which carries other reviews, with it.
+    let verdict = catch_unwind(AssertUnwindSafe(|| match endpoint {
+        Endpoint::Mutate => service.webhook.mutate(request, namespace.as_ref()),
+        Endpoint::Validate => service.webhook.validate(request, namespace.as_ref()),
+    }))
+    .map_err(|_| {
+        let message = format!(
+            "the review {} of {} {:?} failed inside leasehold; this is a mistake in it, please report it",
+            request.uid, request.kind.kind, request.namespace
+        );
+        (StatusCode::INTERNAL_SERVER_ERROR, message)
+    })?;
+    verdict
+        .and_then(|verdict| verdict.answer(question))
+        .map_err(|error| {
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("failed to write the answer: {error}"),
+            )
+        })
+}
+
+/// Only JSON is read; parameters such as a charset do not matter, JSON being UTF-8 by definition.
+fn check_content_type(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+    let given = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    let given = String::from_utf8_lossy(given);
+    let media_type = given.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err((
+        StatusCode::BAD_REQUEST,
+        format!("Invalid content-type: {given:?}"),
+    ))
+}
+
+async fn read_body(body: Body) -> Result<Bytes, (StatusCode, String)> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect());
+    match whole.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("error reading request body: it is larger than {BODY_LIMIT} bytes"),
+        )),
+        Ok(Err(error)) => Err((
+            StatusCode::BAD_REQUEST,
+            format!("error reading request body: {error}"),
+        )),
+        Err(_) => Err((
+            StatusCode::REQUEST_TIMEOUT,
+            format!(
+                "error reading request body: it did not arrive within {} s",
+                BODY_TIMEOUT.as_secs()
+            ),
+        )),
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+fn text(status: StatusCode, mut message: String) -> Response {
+    message.push('\n');
+    (status, [(CONTENT_TYPE, TEXT)], message).into_response()
+}

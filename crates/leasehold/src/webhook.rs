@@ -1,0 +1,164 @@
+//! The decisions of the webhook, without HTTP: pods are injected, workloads are only looked at. What is known about
+//! the cluster (its version, its namespaces) is asked here, and the injection decides on it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use leasehold_inject::{Finding, KubeVersion, Outcome, Review, Settings, Severity};
+use serde_json::Value;
+
+use crate::admission::{Request, Verdict};
+use crate::cluster::namespaces::{LookupError, Namespaces};
+use crate::server::metrics::Metrics;
+use crate::templates::Templates;
+use crate::workload::{self, Holder};
+
+/// Decides about pods and workloads.
+#[derive(Debug)]
+pub struct Webhook {
+    /// The values of the flags.
+    pub settings: Settings,
+    /// What is known about namespaces.
+    pub namespaces: Namespaces,
+    /// The API server's version, once it is known.
+    pub kube_version: Arc<OnceLock<KubeVersion>>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A namespace's annotations, or why they are not known.
+pub type Namespace = Result<Arc<BTreeMap<String, String>>, LookupError>;
+
+impl Webhook {
+    /// The annotations of a namespace, from memory or, for a new one, from the API server.
+    pub async fn namespace(&self, name: &str) -> Namespace {
+        self.namespaces.annotations(name).await
+    }
+
+    /// Decides about a pod.
+    ///
+    /// # Errors
+    /// When the patch cannot be written as JSON.
+    pub fn mutate(
+        &self,
+        request: &Request,
+        namespace: Result<&Arc<BTreeMap<String, String>>, &LookupError>,
+    ) -> Result<Verdict, serde_json::Error> {
+        let nothing = BTreeMap::new();
+        let defaults = namespace.map_or(&nothing, |annotations| annotations);
+        let outcome = self.review(request, &request.object, &request.kind.kind, defaults);
+        let verdict = match (namespace, &outcome) {
+            // Without the namespace's defaults a pod would be injected otherwise than its platform wants.
+            (Err(error), Outcome::Patched { .. } | Outcome::Denied { .. }) => {
+                self.metrics.denied(&request.namespace);
+                Verdict {
+                    denied: Some(crate::chain(error)),
+                    ..Verdict::default()
+                }
+            }
+            _ => {
+                self.metrics.decided(&request.namespace, &outcome);
+                Verdict::of(&outcome)?
+            }
+        };
+        log(request, &verdict, &outcome);
+        Ok(verdict)
+    }
+
+    /// Looks at a workload and says what its pods will meet. Always allows.
+    ///
+    /// # Errors
+    /// Never; the signature is that of [`Webhook::mutate`].
+    pub fn validate(
+        &self,
+        request: &Request,
+        namespace: Result<&Arc<BTreeMap<String, String>>, &LookupError>,
+    ) -> Result<Verdict, serde_json::Error> {
+        let nothing = BTreeMap::new();
+        let defaults = namespace.map_or(&nothing, |annotations| annotations);
+        let mut findings = Vec::new();
+        if let Some(holder) = Holder::of(&request.object) {
+            findings = workload::misplaced(&request.object, holder);
+            let mut pod = holder.pod(&request.object);
+            workload::add_default_token(&mut pod);
+            let outcome = self.review(request, &pod, "Pod", defaults);
+            findings.extend(advice(outcome, &request.object));
+        }
+        self.metrics.validated(&findings);
+        let mut verdict = Verdict::default();
+        verdict.add_findings(&findings);
+        Ok(verdict)
+    }
+
+    fn review(
+        &self,
+        request: &Request,
+        pod: &Value,
+        kind: &str,
+        namespace_defaults: &BTreeMap<String, String>,
+    ) -> Outcome {
+        let review = Review {
+            pod,
+            kind,
+            operation: &request.operation,
+            namespace: &request.namespace,
+            dry_run: request.dry_run,
+            namespace_defaults,
+            kube_version: self
+                .kube_version
+                .get()
+                .copied()
+                .unwrap_or(KubeVersion::NEWEST),
+        };
+        leasehold_inject::review(&review, &self.settings, &Templates)
+    }
+}
+
+/// What the person who applies a workload should know: its pods' findings, and a denial as a warning, since the
+/// workload itself is accepted.
+fn advice(outcome: Outcome, object: &Value) -> Vec<Finding> {
+    match outcome {
+        Outcome::Unchanged { findings, .. } | Outcome::Patched { findings, .. } => findings,
+        Outcome::Denied { message, findings } => {
+            let kind = object
+                .get("kind")
+                .and_then(Value::as_str)
+                .unwrap_or("object");
+            let denial = Finding::warning(
+                leasehold_inject::Code::InvalidValue,
+                format!("the pods of this {kind} will be denied: {message}"),
+            );
+            std::iter::once(denial)
+                .chain(
+                    findings
+                        .into_iter()
+                        .filter(|finding| finding.severity != Severity::Error),
+                )
+                .collect()
+        }
+    }
+}
+
+fn log(request: &Request, verdict: &Verdict, outcome: &Outcome) {
+    let metadata = request.object.get("metadata");
+    let name = metadata
+        .and_then(|metadata| {
+            metadata
+                .get("name")
+                .or_else(|| metadata.get("generateName"))
+        })
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match (&verdict.denied, outcome) {
+        (Some(message), _) => tracing::warn!(
+            uid = %request.uid, namespace = %request.namespace, pod = %name, %message, "a pod was denied"
+        ),
+        (None, Outcome::Patched { findings, .. }) => tracing::info!(
+            uid = %request.uid, namespace = %request.namespace, pod = %name, findings = findings.len(),
+            "a pod was injected"
+        ),
+        (None, _) => tracing::debug!(
+            uid = %request.uid, namespace = %request.namespace, pod = %name, "a pod was left as it is"
+        ),
+    }
+}
