@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{ci, deny, testing, tidy, tools};
+use crate::{ci, deny, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -59,6 +59,18 @@ const CHORES: &[Chore] = &[
                   only where `cargo-deny` is on PATH and its database can be reached; the output says\n\
                   which of the two happened.",
         run: deny::run,
+    },
+    Chore {
+        name: "image",
+        summary: "make the images as OCI archives, without a container engine",
+        arguments: "[leasehold] [leasehold-agent] [leasehold-agent-shell] [OPTIONS]",
+        details: "Without a name all three are made. Prints name, digest and sizes of each. The archives\n\
+                  load with `ctr images import`, `kind load image-archive`, `docker load`, `podman load`.\n\
+                  --out FOLDER      where the archives go (target/image)\n\
+                  --registry NAME   what stands before the image's name (docker.io/library)\n\
+                  --tag TAG         the tag; the variant with a shell gets `-shell` after it\n\
+                  --busybox FILE    a static busybox for that variant, in place of Debian's",
+        run: image::run,
     },
 ];
 

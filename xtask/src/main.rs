@@ -3,6 +3,7 @@
 mod chores;
 mod ci;
 mod deny;
+mod image;
 mod testing;
 mod tidy;
 mod tools;

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "crates/agent/src/core/token.rs:2: names `SystemTime`; the folder is pure, so it \
+                "crates/agent/src/core/token.rs:2: names `SystemTime::now`; the folder is pure, so it \
                  must enter as an argument"
             ]
         );

@@ -1,0 +1,123 @@
+//! The archive of an image: an OCI layout in a tar file, with the index that `docker load` of older
+//! engines reads besides.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ring::digest::{SHA256, digest};
+use serde_json::json;
+
+use super::content;
+use super::layer::{Finished, plain_archive};
+use super::program;
+
+/// What becomes an archive.
+pub(super) struct Archive<'a> {
+    pub(super) reference: &'a str,
+    pub(super) title: &'a str,
+    pub(super) entrypoint: String,
+    pub(super) arguments: &'a [&'a str],
+    pub(super) revision: &'a content::Revision,
+    pub(super) layer: Finished,
+}
+
+impl Archive<'_> {
+    /// Writes the archive; returns the manifest's digest and the size of all that is pulled, in
+    /// bytes.
+    pub(super) fn write(&self, path: &Path) -> Result<(String, u64)> {
+        let tag = self.reference.rsplit_once(':').map_or("", |(_, tag)| tag);
+        let mut labels = json!({
+            "org.opencontainers.image.title": self.title,
+            "org.opencontainers.image.version": tag,
+            "org.opencontainers.image.licenses": "Apache-2.0",
+            "org.opencontainers.image.vendor": "leasehold",
+        });
+        if let Some(commit) = &self.revision.commit {
+            labels["org.opencontainers.image.revision"] = json!(commit);
+        }
+        let mut run = json!({
+            "User": format!("{}:{}", content::USER, content::GROUP),
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/home/vault",
+                "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            ],
+            "Entrypoint": [self.entrypoint],
+            "WorkingDir": "/",
+            "Labels": labels,
+        });
+        if !self.arguments.is_empty() {
+            run["Cmd"] = json!(self.arguments);
+        }
+        let config = serde_json::to_vec(&json!({
+            "created": self.revision.time,
+            "architecture": program::ARCHITECTURE,
+            "os": "linux",
+            "config": run,
+            "rootfs": {"type": "layers", "diff_ids": [named(&self.layer.unpacked)]},
+            "history": [{"created": self.revision.time, "created_by": "cargo xtask image"}],
+        }))
+        .context("failed to write the image's configuration")?;
+        let manifest = serde_json::to_vec(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &self.layer.packed)],
+            "annotations": labels,
+        }))
+        .context("failed to write the image's manifest")?;
+        let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+        entry["platform"] = json!({"architecture": program::ARCHITECTURE, "os": "linux"});
+        entry["annotations"] = json!({
+            "io.containerd.image.name": self.reference,
+            "org.opencontainers.image.ref.name": tag,
+        });
+        let index = serde_json::to_vec(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [entry],
+        }))
+        .context("failed to write the archive's index")?;
+        let docker = serde_json::to_vec(&json!([{
+            "Config": blob(&config),
+            "RepoTags": [self.reference],
+            "Layers": [blob(&self.layer.packed)],
+        }]))
+        .context("failed to write the archive's second index")?;
+        let archive = plain_archive(&[
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion":"1.0.0"}"#,
+            ),
+            ("index.json".to_owned(), &index),
+            ("manifest.json".to_owned(), &docker),
+            (blob(&manifest), &manifest),
+            (blob(&config), &config),
+            (blob(&self.layer.packed), &self.layer.packed),
+        ])?;
+        fs::write(path, archive).with_context(|| format!("failed to write {}", path.display()))?;
+        let pulled = manifest.len() + config.len() + self.layer.packed.len();
+        Ok((named(&manifest), pulled as u64))
+    }
+}
+
+fn descriptor(media: &str, bytes: &[u8]) -> serde_json::Value {
+    json!({"mediaType": media, "digest": named(bytes), "size": bytes.len()})
+}
+
+fn blob(bytes: &[u8]) -> String {
+    format!("blobs/sha256/{}", hexadecimal(bytes))
+}
+
+fn named(bytes: &[u8]) -> String {
+    format!("sha256:{}", hexadecimal(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,97 @@
+//! Building the programs of the images: static, and without a path of this machine in them.
+//!
+//! The C library is the GNU one, linked statically. From 2.34 on it resolves names by `files` and
+//! `dns` without loading anything, so that an image needs no library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// The target that is built for: the machine's own.
+#[cfg(target_arch = "x86_64")]
+pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The target that is built for: the machine's own.
+#[cfg(target_arch = "aarch64")]
+pub(super) const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// The architecture's name in an image.
+#[cfg(target_arch = "x86_64")]
+pub(super) const ARCHITECTURE: &str = "amd64";
+/// The architecture's name in an image.
+#[cfg(target_arch = "aarch64")]
+pub(super) const ARCHITECTURE: &str = "arm64";
+
+/// Builds the program of a package, which has the package's name, and returns it.
+pub(super) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
+    let folder = workspace::root().join("target/image/build");
+    let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
+    for (from, to) in [(workspace::root(), "/leasehold"), (cargo_home(), "/cargo")] {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    // A path with a blank in it would fall apart in RUSTFLAGS.
+    let flags = flags.join("\u{1f}");
+    let mut command = workspace::cargo(&["build", "--locked", "--target", TARGET]);
+    command
+        .args(["--profile", profile, "--package", package])
+        .arg("--target-dir")
+        .arg(&folder)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
+    workspace::run(&mut command)?;
+    let path = folder.join(TARGET).join(profile).join(package);
+    let bytes = fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    if !is_static(&bytes) {
+        bail!(
+            "{} is not a static program: it names a loader, which an image does not have",
+            path.display()
+        );
+    }
+    Ok(bytes)
+}
+
+fn cargo_home() -> PathBuf {
+    match std::env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+    }
+}
+
+/// Whether a 64-bit little-endian ELF program names no loader.
+fn is_static(program: &[u8]) -> bool {
+    const LOADER: u32 = 3;
+    let half = |at: usize| -> Option<usize> {
+        let bytes = program.get(at..at + 2)?;
+        Some(usize::from(u16::from_le_bytes(bytes.try_into().ok()?)))
+    };
+    let table = || -> Option<usize> {
+        let bytes = program.get(0x20..0x28)?;
+        usize::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    let (Some(table), Some(size), Some(count)) = (table(), half(0x36), half(0x38)) else {
+        return false;
+    };
+    program.starts_with(b"\x7fELF\x02\x01")
+        && (0..count).all(|index| {
+            let at = table + index * size;
+            program.get(at..at + 4) != Some(&LOADER.to_le_bytes())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_names_a_loader_is_not_static() {
+        // The tests' own program is linked dynamically.
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(own.starts_with(b"\x7fELF"));
+        assert!(!is_static(&own));
+        assert!(!is_static(b"\x7fELF"));
+        let mut none = vec![0; 0x40];
+        none[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        assert!(is_static(&none));
+    }
+}
