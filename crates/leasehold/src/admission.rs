@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use leasehold_inject::{Finding, Injected, Outcome, Severity, SkipReason};
+use leasehold_inject::{Finding, Outcome, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -171,9 +171,7 @@ impl Verdict {
         let mut verdict = Self::default();
         let findings = match outcome {
             Outcome::Unchanged { reason, findings } => {
-                verdict
-                    .audit
-                    .insert("skipped", skip_reason(*reason).to_owned());
+                verdict.audit.insert("skipped", reason.as_str().to_owned());
                 findings
             }
             Outcome::Denied { message, findings } => {
@@ -188,7 +186,7 @@ impl Verdict {
                 verdict.patch = Some(serde_json::to_vec(patch)?);
                 verdict
                     .audit
-                    .insert("injected", injection_type(*injected).to_owned());
+                    .insert("injected", injected.as_str().to_owned());
                 findings
             }
         };
@@ -237,30 +235,6 @@ impl Verdict {
                 audit_annotations: &self.audit,
             },
         })
-    }
-}
-
-/// The word for a reason, in metrics and the audit log.
-#[must_use]
-pub const fn skip_reason(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::NotRequested => "not_requested",
-        SkipReason::SwitchedOff => "switched_off",
-        SkipReason::NotPending => "not_pending",
-        SkipReason::AlreadyInjected => "already_injected",
-        SkipReason::Update => "update",
-    }
-}
-
-/// The word for what was added, in metrics and the audit log.
-#[must_use]
-pub const fn injection_type(injected: Injected) -> &'static str {
-    match injected {
-        Injected::InitAndSidecar => "init_and_sidecar",
-        Injected::InitOnly => "init_only",
-        Injected::SidecarOnly => "sidecar_only",
-        Injected::Native => "native",
-        Injected::Nothing => "nothing",
     }
 }
 

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod flags;
 pub mod log;
 pub mod manifests;
+pub mod namespace;
 pub mod offline;
 pub mod server;
 pub mod settings;

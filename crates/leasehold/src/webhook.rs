@@ -1,7 +1,6 @@
 //! The decisions of the webhook, without HTTP: pods are injected, workloads are only looked at. What is known about
 //! the cluster (its version, its namespaces) is asked here, and the injection decides on it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use leasehold_inject::{Finding, KubeVersion, Outcome, Review, Settings, Severity};
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use crate::admission::{Request, Verdict};
 use crate::cluster::namespaces::{LookupError, Namespaces};
+use crate::namespace::NamespaceFacts;
 use crate::server::metrics::Metrics;
 use crate::templates::Templates;
 use crate::workload::{self, Holder};
@@ -26,13 +26,13 @@ pub struct Webhook {
     pub metrics: Arc<Metrics>,
 }
 
-/// A namespace's annotations, or why they are not known.
-pub type Namespace = Result<Arc<BTreeMap<String, String>>, LookupError>;
+/// What a namespace says, or why that is not known.
+pub type Namespace = Result<Arc<NamespaceFacts>, LookupError>;
 
 impl Webhook {
-    /// The annotations of a namespace, from memory or, for a new one, from the API server.
+    /// What a namespace says, from memory or, for a new one, from the API server.
     pub async fn namespace(&self, name: &str) -> Namespace {
-        self.namespaces.annotations(name).await
+        self.namespaces.facts(name).await
     }
 
     /// Decides about a pod.
@@ -42,11 +42,11 @@ impl Webhook {
     pub fn mutate(
         &self,
         request: &Request,
-        namespace: Result<&Arc<BTreeMap<String, String>>, &LookupError>,
+        namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
     ) -> Result<Verdict, serde_json::Error> {
-        let nothing = BTreeMap::new();
-        let defaults = namespace.map_or(&nothing, |annotations| annotations);
-        let outcome = self.review(request, &request.object, &request.kind.kind, defaults);
+        let nothing = NamespaceFacts::default();
+        let facts = namespace.map_or(&nothing, |facts| facts);
+        let outcome = self.review(request, &request.object, &request.kind.kind, facts);
         let verdict = match (namespace, &outcome) {
             // Without the namespace's defaults a pod would be injected otherwise than its platform wants.
             (Err(error), Outcome::Patched { .. } | Outcome::Denied { .. }) => {
@@ -72,16 +72,16 @@ impl Webhook {
     pub fn validate(
         &self,
         request: &Request,
-        namespace: Result<&Arc<BTreeMap<String, String>>, &LookupError>,
+        namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
     ) -> Result<Verdict, serde_json::Error> {
-        let nothing = BTreeMap::new();
-        let defaults = namespace.map_or(&nothing, |annotations| annotations);
+        let nothing = NamespaceFacts::default();
+        let facts = namespace.map_or(&nothing, |facts| facts);
         let mut findings = Vec::new();
         if let Some(holder) = Holder::of(&request.object) {
             findings = workload::misplaced(&request.object, holder);
             let mut pod = holder.pod(&request.object);
             workload::add_default_token(&mut pod);
-            let outcome = self.review(request, &pod, "Pod", defaults);
+            let outcome = self.review(request, &pod, "Pod", facts);
             findings.extend(advice(outcome, &request.object));
         }
         self.metrics.validated(&findings);
@@ -95,7 +95,7 @@ impl Webhook {
         request: &Request,
         pod: &Value,
         kind: &str,
-        namespace_defaults: &BTreeMap<String, String>,
+        namespace: &NamespaceFacts,
     ) -> Outcome {
         let review = Review {
             pod,
@@ -103,7 +103,8 @@ impl Webhook {
             operation: &request.operation,
             namespace: &request.namespace,
             dry_run: request.dry_run,
-            namespace_defaults,
+            namespace_defaults: &namespace.annotations,
+            unasked: namespace.unasked,
             kube_version: self
                 .kube_version
                 .get()

@@ -1,8 +1,10 @@
 //! Kubernetes objects that hold a pod: where the pod's template is in each kind, and the pod that the cluster will
 //! make of it. Only the shape of objects is known here; annotations are the injection's business.
 
-use leasehold_inject::{Code, Finding};
+use leasehold_inject::{Code, Finding, vocabulary};
 use serde_json::{Map, Value, json};
+
+use crate::namespace::{OURS, STOCK};
 
 /// Kinds with a pod template, and where it is. Anything else passes through unchanged.
 const KINDS: [(&str, &str); 8] = [
@@ -15,9 +17,6 @@ const KINDS: [(&str, &str); 8] = [
     ("PodTemplate", "/template"),
     ("CronJob", "/spec/jobTemplate/spec/template"),
 ];
-
-/// The prefix of the annotations that people put on the wrong object.
-const PREFIXES: [&str; 2] = ["vault.hashicorp.com/", "leasehold.dev/"];
 
 /// Where an object keeps its pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +111,12 @@ pub fn misplaced(object: &Value, holder: Holder) -> Vec<Finding> {
     annotations
         .into_iter()
         .flat_map(Map::keys)
-        .filter(|name| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|name| {
+            [STOCK, OURS]
+                .iter()
+                .chain(&vocabulary::ALIASES)
+                .any(|prefix| name.starts_with(prefix))
+        })
         .map(|name| {
             let text = format!(
                 "it is on the {kind}, not on its pod template, and does nothing there; write it to \

@@ -1,7 +1,7 @@
-//! Annotations of Namespaces, kept in memory by a watch: they are defaults for the pods in them. A namespace that the
-//! watch has not brought yet is asked for, within half a second.
+//! What Namespaces say about the pods in them, kept in memory by a watch: their annotations are defaults, a label asks for
+//! injection. A namespace that the watch has not brought yet is asked for, within half a second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use kube::api::{Api, PartialObjectMeta};
 use kube::core::ObjectMeta;
 use kube::runtime::{WatchStreamExt as _, watcher};
 
+use crate::namespace::NamespaceFacts;
 use crate::server::readiness::Readiness;
 
 /// What readiness waits for until the first list is there.
@@ -18,13 +19,6 @@ pub const CONDITION: &str = "the first list of namespaces";
 
 /// How long a single namespace may be asked for.
 const LOOKUP: Duration = Duration::from_millis(500);
-
-/// Prefixes of annotations that matter to the injection; others are not kept.
-const PREFIXES: [&str; 3] = [
-    "vault.hashicorp.com/",
-    "leasehold.dev/",
-    "openshift.io/sa.scc.",
-];
 
 /// A namespace's annotations are not known.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +45,12 @@ pub enum LookupError {
     },
 }
 
-/// A namespace's annotations; most namespaces share the empty ones.
-type Annotations = Arc<BTreeMap<String, String>>;
-
 /// The namespaces in memory. Clones share them.
 #[derive(Clone)]
 pub struct Namespaces {
-    known: Arc<RwLock<HashMap<String, Annotations>>>,
-    nothing: Annotations,
+    known: Arc<RwLock<HashMap<String, Arc<NamespaceFacts>>>>,
+    /// Most namespaces say nothing, and share this.
+    nothing: Arc<NamespaceFacts>,
     api: Option<Api<PartialObjectMeta<Namespace>>>,
 }
 
@@ -90,14 +82,11 @@ impl Namespaces {
         }
     }
 
-    /// The annotations of a namespace that matter to the injection.
+    /// What a namespace says.
     ///
     /// # Errors
     /// When it is not in memory and the API server does not tell.
-    pub async fn annotations(
-        &self,
-        name: &str,
-    ) -> Result<Arc<BTreeMap<String, String>>, LookupError> {
+    pub async fn facts(&self, name: &str) -> Result<Arc<NamespaceFacts>, LookupError> {
         let Some(api) = self.api.as_ref().filter(|_| !name.is_empty()) else {
             return Ok(Arc::clone(&self.nothing));
         };
@@ -107,15 +96,15 @@ impl Namespaces {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .cloned();
-        if let Some(annotations) = known {
-            return Ok(annotations);
+        if let Some(facts) = known {
+            return Ok(facts);
         }
         let asked = tokio::time::timeout(LOOKUP, api.get_metadata(name)).await;
         match asked {
             Ok(Ok(namespace)) => {
-                let annotations = self.keep(namespace.metadata.annotations.unwrap_or_default());
-                self.insert(name.to_owned(), Arc::clone(&annotations));
-                Ok(annotations)
+                let facts = self.keep(namespace.metadata);
+                self.insert(name.to_owned(), Arc::clone(&facts));
+                Ok(facts)
             }
             Ok(Err(source)) => Err(LookupError::Failed {
                 name: name.to_owned(),
@@ -133,13 +122,13 @@ impl Namespaces {
         let config = watcher::Config::default().any_semantic();
         let events = watcher(api, config).default_backoff();
         let mut events = std::pin::pin!(events);
-        let mut fresh: HashMap<String, Arc<BTreeMap<String, String>>> = HashMap::new();
+        let mut fresh: HashMap<String, Arc<NamespaceFacts>> = HashMap::new();
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => fresh.clear(),
                 Ok(watcher::Event::InitApply(namespace)) => {
-                    if let Some((name, annotations)) = self.facts(namespace.metadata) {
-                        fresh.insert(name, annotations);
+                    if let Some(name) = namespace.metadata.name.clone() {
+                        fresh.insert(name, self.keep(namespace.metadata));
                     }
                 }
                 Ok(watcher::Event::InitDone) => {
@@ -148,8 +137,8 @@ impl Namespaces {
                     readiness.met(CONDITION);
                 }
                 Ok(watcher::Event::Apply(namespace)) => {
-                    if let Some((name, annotations)) = self.facts(namespace.metadata) {
-                        self.insert(name, annotations);
+                    if let Some(name) = namespace.metadata.name.clone() {
+                        self.insert(name, self.keep(namespace.metadata));
                     }
                 }
                 Ok(watcher::Event::Delete(namespace)) => {
@@ -167,23 +156,20 @@ impl Namespaces {
         }
     }
 
-    fn facts(&self, metadata: ObjectMeta) -> Option<(String, Arc<BTreeMap<String, String>>)> {
-        let annotations = self.keep(metadata.annotations.unwrap_or_default());
-        Some((metadata.name?, annotations))
-    }
-
-    fn keep(&self, mut annotations: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
-        annotations.retain(|name, _| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
-        if annotations.is_empty() {
-            return Arc::clone(&self.nothing);
+    fn keep(&self, metadata: ObjectMeta) -> Arc<NamespaceFacts> {
+        let labels = metadata.labels.unwrap_or_default();
+        let facts = NamespaceFacts::of(metadata.annotations.unwrap_or_default(), &labels);
+        if facts == *self.nothing {
+            Arc::clone(&self.nothing)
+        } else {
+            Arc::new(facts)
         }
-        Arc::new(annotations)
     }
 
-    fn insert(&self, name: String, annotations: Arc<BTreeMap<String, String>>) {
+    fn insert(&self, name: String, facts: Arc<NamespaceFacts>) {
         self.known
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, annotations);
+            .insert(name, facts);
     }
 }

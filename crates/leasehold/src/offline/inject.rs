@@ -114,6 +114,7 @@ impl Run<'_> {
         if holder != Holder::Pod {
             workload::add_default_token(&mut pod);
         }
+        let facts = self.defaults.of(namespace);
         let outcome = leasehold_inject::review(
             &Review {
                 pod: &pod,
@@ -121,7 +122,8 @@ impl Run<'_> {
                 operation: "CREATE",
                 namespace,
                 dry_run: false,
-                namespace_defaults: self.defaults.of(namespace),
+                namespace_defaults: &facts.annotations,
+                unasked: facts.unasked,
                 kube_version: self.kube_version,
             },
             &self.settings,

@@ -137,6 +137,7 @@ impl Linter {
         let mut findings = not_texts(&mut pod);
         findings.extend(duplicates(document, &on_pod));
         workload::add_default_token(&mut pod);
+        let facts = self.defaults.of(namespace);
         let outcome = leasehold_inject::review(
             &Review {
                 pod: &pod,
@@ -144,7 +145,8 @@ impl Linter {
                 operation: "CREATE",
                 namespace,
                 dry_run: true,
-                namespace_defaults: self.defaults.of(namespace),
+                namespace_defaults: &facts.annotations,
+                unasked: facts.unasked,
                 kube_version: self.kube_version,
             },
             &self.settings,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::flags::Parsed;
 use crate::manifests::{self, Document};
+use crate::namespace::NamespaceFacts;
 use crate::offline::source::{self, SourceError};
 
 /// One object within a document.
@@ -77,11 +78,11 @@ pub fn namespace_of<'a>(object: &'a Value, given: &'a str) -> &'a str {
         .unwrap_or(if given.is_empty() { "default" } else { given })
 }
 
-/// Annotations of the Namespaces that are known offline.
+/// What the Namespaces say that are known offline.
 #[derive(Debug, Default)]
 pub struct NamespaceDefaults {
-    known: HashMap<String, BTreeMap<String, String>>,
-    nothing: BTreeMap<String, String>,
+    known: HashMap<String, NamespaceFacts>,
+    nothing: NamespaceFacts,
 }
 
 /// Why the file with Namespaces cannot be used.
@@ -143,20 +144,22 @@ impl NamespaceDefaults {
             let Some(name) = text("/metadata/name") else {
                 continue;
             };
-            let annotations = object
-                .pointer("/metadata/annotations")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect();
-            self.known.entry(name.to_owned()).or_insert(annotations);
+            let texts = |pointer: &str| -> BTreeMap<String, String> {
+                let map = object.pointer(pointer).and_then(Value::as_object);
+                map.into_iter()
+                    .flatten()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                    .collect()
+            };
+            let facts =
+                NamespaceFacts::of(texts("/metadata/annotations"), &texts("/metadata/labels"));
+            self.known.entry(name.to_owned()).or_insert(facts);
         }
     }
 
-    /// The annotations of a namespace.
+    /// What a namespace says.
     #[must_use]
-    pub fn of(&self, namespace: &str) -> &BTreeMap<String, String> {
+    pub fn of(&self, namespace: &str) -> &NamespaceFacts {
         self.known.get(namespace).unwrap_or(&self.nothing)
     }
 }

@@ -1,6 +1,5 @@
 //! `leasehold review`: one AdmissionReview in, one out, as the webhook would answer it.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use leasehold_inject::{Outcome, Review};
@@ -33,18 +32,15 @@ fn answer(
     input.read_to_end(&mut body).map_err(SourceError::Input)?;
     let question = admission::read(&body)?;
     let request = &question.request;
-    let nothing = BTreeMap::new();
+    let facts = defaults.of(&request.namespace);
     let review = Review {
         pod: &request.object,
         kind: &request.kind.kind,
         operation: &request.operation,
         namespace: &request.namespace,
         dry_run: request.dry_run,
-        namespace_defaults: if request.namespace.is_empty() {
-            &nothing
-        } else {
-            defaults.of(&request.namespace)
-        },
+        namespace_defaults: &facts.annotations,
+        unasked: facts.unasked,
         kube_version,
     };
     let outcome = leasehold_inject::review(&review, &settings, &Templates);

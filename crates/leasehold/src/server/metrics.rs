@@ -9,8 +9,6 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::admission::{injection_type, skip_reason};
-
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
@@ -174,7 +172,7 @@ impl Metrics {
     pub fn decided(&self, namespace: &str, outcome: &Outcome) {
         let (word, findings) = match outcome {
             Outcome::Unchanged { reason, findings } => {
-                self.skips.with_label_values(&[skip_reason(*reason)]).inc();
+                self.skips.with_label_values(&[reason.as_str()]).inc();
                 ("unchanged", findings)
             }
             Outcome::Denied { findings, .. } => {
@@ -186,7 +184,7 @@ impl Metrics {
             } => {
                 if *injected != Injected::Nothing {
                     self.injections
-                        .with_label_values(&[injection_type(*injected), namespace])
+                        .with_label_values(&[injected.as_str(), namespace])
                         .inc();
                 }
                 ("patched", findings)
