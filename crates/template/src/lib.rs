@@ -4,18 +4,25 @@
 //! part of the result, for the caller to fetch and render again. The crate has no clock, network,
 //! files or environment: those come through [`Host`].
 //!
-//! Start reading at [`go`], the language, and at [`Snapshot`], the data.
+//! Start reading at [`Template`], which is what callers see; then at [`go`], the language, and at
+//! [`Snapshot`], the data.
 
 mod dependency;
+mod error;
 pub mod go;
 mod host;
 pub mod json;
+mod library;
+mod nearness;
 mod options;
 mod secret;
 mod snapshot;
+mod template;
 
 pub use dependency::Dependency;
+pub use error::{Phase, TemplateError};
 pub use host::{FileToWrite, Host, Interface, NoHost, Placement};
 pub use options::{Limits, Options};
 pub use secret::{PemEncoded, Secret};
 pub use snapshot::{Answer, AnswerError, Snapshot};
+pub use template::{Rendered, Template, render};

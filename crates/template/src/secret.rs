@@ -94,6 +94,14 @@ struct Auth {
 
 impl Auth {
     const TYPE: &str = "*dependency.SecretAuth";
+    const FIELDS: &[&str] = &[
+        "ClientToken",
+        "Accessor",
+        "Policies",
+        "Metadata",
+        "LeaseDuration",
+        "Renewable",
+    ];
 
     fn from_body(body: &Map) -> Result<Value, AnswerError> {
         let auth = map(body.get_text(b"auth"), "auth")?;
@@ -166,6 +174,7 @@ struct WrapInfo {
 
 impl WrapInfo {
     const TYPE: &str = "*dependency.SecretWrapInfo";
+    const FIELDS: &[&str] = &["Token", "TTL", "CreationTime", "WrappedAccessor"];
 
     fn from_body(body: &Map) -> Result<Value, AnswerError> {
         let wrap = map(body.get_text(b"wrap_info"), "wrap_info")?;
@@ -197,7 +206,7 @@ impl Object for WrapInfo {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        named(self, &["Token", "TTL", "CreationTime", "WrappedAccessor"])
+        named(self, Self::FIELDS)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -246,6 +255,15 @@ impl Object for PemEncoded {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// Whether a pointer of this type, when it is nil, points to nothing that would have the field.
+pub(crate) fn may_have_field(type_name: &str, field: &str) -> bool {
+    match type_name {
+        Auth::TYPE => Auth::FIELDS.contains(&field),
+        WrapInfo::TYPE => WrapInfo::FIELDS.contains(&field),
+        _ => true,
     }
 }
 

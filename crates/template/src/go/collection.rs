@@ -91,6 +91,17 @@ impl MapType {
     }
 }
 
+impl MapType {
+    /// The types of the keys and of the values.
+    pub fn parts(self) -> (Type, Type) {
+        match self {
+            Self::TextToAny => (Type::Text, Type::Any),
+            Self::TextToText => (Type::Text, Type::Text),
+            Self::AnyToAny => (Type::Any, Type::Any),
+        }
+    }
+}
+
 /// A map, in key order. Clones are the same map.
 #[derive(Clone)]
 pub struct Map {

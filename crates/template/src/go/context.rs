@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeSet};
 
 use crate::{
     dependency::Dependency,
-    go::Failure,
+    go::{Failure, Functions, Text, Trees, Value, execute, quote},
     host::Host,
     options::{Limits, Options},
     snapshot::{Answer, Snapshot},
@@ -16,25 +16,43 @@ pub struct Context<'r> {
     host: &'r mut dyn Host,
     snapshot: &'r Snapshot,
     options: &'r Options,
+    functions: &'r dyn Functions,
+    trees: &'r Trees,
     used: BTreeSet<Dependency>,
     missing: BTreeSet<Dependency>,
     memory: Option<Box<dyn Any>>,
     steps: u64,
     bytes: u64,
+    templates: u32,
+    levels: u32,
 }
+
+/// As deep as blocks, parentheses and templates together may nest while running: what the stack of
+/// a thread of 2 MiB holds.
+const DEEPEST: u32 = 600;
 
 impl<'r> Context<'r> {
     /// A rendering that begins.
-    pub fn new(options: &'r Options, snapshot: &'r Snapshot, host: &'r mut dyn Host) -> Self {
+    pub(crate) fn new(
+        options: &'r Options,
+        functions: &'r dyn Functions,
+        trees: &'r Trees,
+        snapshot: &'r Snapshot,
+        host: &'r mut dyn Host,
+    ) -> Self {
         Self {
             host,
             snapshot,
             options,
+            functions,
+            trees,
             used: BTreeSet::new(),
             missing: BTreeSet::new(),
             memory: None,
             steps: 0,
             bytes: 0,
+            templates: 0,
+            levels: 0,
         }
     }
 
@@ -103,6 +121,64 @@ impl<'r> Context<'r> {
     /// The limits in force.
     pub fn limits(&self) -> &'r Limits {
         &self.options.limits
+    }
+
+    /// The text of a template of the same source, run on a value.
+    ///
+    /// # Errors
+    /// When there is no such template, or it fails, in Go's words.
+    pub fn execute_template(&mut self, name: &[u8], dot: Value) -> Result<Text, Failure> {
+        let trees = self.trees;
+        let tree = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| trees.get(name));
+        let Some(tree) = tree else {
+            let name = quote(name);
+            let message = format!("template: no template {name} associated with template \"\"");
+            return Err(Failure::new(message));
+        };
+        self.descend()?;
+        if !self.enter_template() {
+            let limit = self.limits().depth;
+            return Err(Failure::new(format!(
+                "exceeded maximum template depth ({limit})"
+            )));
+        }
+        let mut output = Vec::new();
+        let executed = execute(self, trees, tree, dot, &mut output);
+        self.leave_template();
+        self.ascend();
+        executed.map_err(|error| Failure::new(error.text))?;
+        self.reserve(output.len())?;
+        Ok(output.into())
+    }
+
+    pub(crate) fn functions(&self) -> &'r dyn Functions {
+        self.functions
+    }
+
+    pub(crate) fn descend(&mut self) -> Result<(), Failure> {
+        self.levels += 1;
+        if self.levels > DEEPEST {
+            return Err(Failure::new(format!(
+                "template nests more than {DEEPEST} levels deep"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ascend(&mut self) {
+        self.levels = self.levels.saturating_sub(1);
+    }
+
+    /// Whether one more template inside templates is allowed.
+    pub(crate) fn enter_template(&mut self) -> bool {
+        self.templates += 1;
+        self.templates <= self.limits().depth
+    }
+
+    pub(crate) fn leave_template(&mut self) {
+        self.templates = self.templates.saturating_sub(1);
     }
 
     /// Ends the rendering: all that was asked for, and what of it had no answer.

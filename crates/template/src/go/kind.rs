@@ -1,5 +1,7 @@
 //! Names of Go's types and kinds, as `%T` prints them and as error messages name them.
 
+use crate::go::{List, Map, MapType, Text, Value};
+
 /// The signed integer types that show in templates, those with a name of their own included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IntType {
@@ -45,13 +47,13 @@ impl IntType {
         }
     }
 
-    /// Whether a number fits into the type.
-    pub fn holds(self, number: i64) -> bool {
+    /// The number as the type holds it: what does not fit loses its upper bits.
+    pub fn wrapped(self, number: i64) -> i64 {
         match self {
-            Self::Int8 => i8::try_from(number).is_ok(),
-            Self::Int16 => i16::try_from(number).is_ok(),
-            Self::Int32 => i32::try_from(number).is_ok(),
-            _ => true,
+            Self::Int8 => i64::from(number as i8),
+            Self::Int16 => i64::from(number as i16),
+            Self::Int32 => i64::from(number as i32),
+            _ => number,
         }
     }
 }
@@ -83,13 +85,13 @@ impl UintType {
         }
     }
 
-    /// Whether a number fits into the type.
-    pub fn holds(self, number: u64) -> bool {
+    /// The number as the type holds it: what does not fit loses its upper bits.
+    pub fn wrapped(self, number: u64) -> u64 {
         match self {
-            Self::Uint8 => u8::try_from(number).is_ok(),
-            Self::Uint16 => u16::try_from(number).is_ok(),
-            Self::Uint32 => u32::try_from(number).is_ok(),
-            _ => true,
+            Self::Uint8 => u64::from(number as u8),
+            Self::Uint16 => u64::from(number as u16),
+            Self::Uint32 => u64::from(number as u32),
+            _ => number,
         }
     }
 }
@@ -164,6 +166,29 @@ impl Type {
             Self::TextMap => "map[string]string",
             Self::AnyMap => "map[interface {}]interface {}",
             Self::Object(name) => name,
+        }
+    }
+
+    /// The zero value: empty, 0, false or nil.
+    pub fn zero(self) -> Value {
+        match self {
+            Self::Any | Self::Raw => Value::Nil,
+            Self::Bool => Value::Bool(false),
+            Self::Text => Value::Text(Text::default()),
+            Self::Int(int) => Value::Int(int, 0),
+            Self::Uint(uint) => Value::Uint(uint, 0),
+            Self::Float => Value::Float(0.0),
+            Self::Number => Value::Number(Text::default()),
+            Self::List => Value::List(List::nil(Self::Any)),
+            Self::Texts => Value::List(List::nil(Self::Text)),
+            Self::Ints => Value::List(List::nil(Self::INT)),
+            Self::Bytes => Value::List(List::nil(Self::Uint(UintType::Uint8))),
+            Self::Lists => Value::List(List::nil(Self::List)),
+            Self::Maps => Value::List(List::nil(Self::Map)),
+            Self::Map => Value::Map(Map::nil(MapType::TextToAny)),
+            Self::TextMap => Value::Map(Map::nil(MapType::TextToText)),
+            Self::AnyMap => Value::Map(Map::nil(MapType::AnyToAny)),
+            Self::Object(name) => Value::NilObject(name),
         }
     }
 

@@ -1,0 +1,508 @@
+//! Runs a tree: control structures, pipelines, fields, methods and calls.
+
+mod call;
+mod field;
+
+use std::sync::Arc;
+
+use crate::go::{
+    Context, Failure, Kind, Value,
+    format::{print, printable, printf},
+    held::Held,
+    parser::Trees,
+    tree::{Block, Branch, Command, Node, Number, Operand, OperandKind, Pipe, Place, Tree},
+};
+
+/// Why a rendering ended early.
+#[derive(Clone, Debug)]
+pub(crate) struct ExecutionError {
+    /// Everything from `template: ` on, as Go words it.
+    pub(crate) text: String,
+    /// The message alone.
+    pub(crate) message: String,
+    /// Where in the source, in bytes.
+    pub(crate) position: usize,
+    /// The name that the data does not have.
+    pub(crate) unknown: Option<UnknownKey>,
+}
+
+/// A key or field that was asked for, and the names that were there.
+#[derive(Clone, Debug)]
+pub(crate) struct UnknownKey {
+    pub(crate) name: String,
+    pub(crate) known: Vec<String>,
+}
+
+/// Runs one of the templates on a value, appending to the output.
+pub(crate) fn execute<'r>(
+    context: &mut Context<'r>,
+    trees: &'r Trees,
+    tree: &'r Tree,
+    dot: Value,
+    output: &mut Vec<u8>,
+) -> Result<(), Box<ExecutionError>> {
+    let dot = Held::plain(dot);
+    let mut run = Run {
+        context,
+        trees,
+        tree,
+        output,
+        variables: vec![("$".into(), dot.clone())],
+        place: None,
+        unknown: None,
+    };
+    run.block(&dot, &tree.root).map(|_| ())
+}
+
+struct Run<'x, 'r> {
+    context: &'x mut Context<'r>,
+    trees: &'r Trees,
+    tree: &'r Tree,
+    output: &'x mut Vec<u8>,
+    variables: Vec<(Arc<str>, Held)>,
+    /// What is being evaluated, which errors name.
+    place: Option<Place<'r>>,
+    /// The key that was not found last, since the trouble it makes comes later.
+    unknown: Option<UnknownKey>,
+}
+
+/// How a node ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
+}
+
+type Walked = Result<Flow, Box<ExecutionError>>;
+type Evaluated = Result<Held, Box<ExecutionError>>;
+
+impl<'r> Run<'_, 'r> {
+    fn at(&mut self, place: Place<'r>) {
+        self.place = Some(place);
+    }
+
+    fn error(&self, message: impl Into<String>) -> Box<ExecutionError> {
+        let message = message.into();
+        let position = self.place.map_or(0, |place| place.position());
+        let text = match self.place {
+            None => format!("template: {}: {message}", self.tree.name),
+            Some(place) => {
+                let before = self.tree.source.get(..position).unwrap_or_default();
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                let column = match before.iter().rposition(|byte| *byte == b'\n') {
+                    Some(newline) => position - newline - 1,
+                    None => position,
+                };
+                let name = crate::go::quote(self.tree.name.as_bytes());
+                format!("template: :{line}:{column}: executing {name} at <{place}>: {message}")
+            }
+        };
+        Box::new(ExecutionError {
+            text,
+            message,
+            position,
+            unknown: self.unknown.clone(),
+        })
+    }
+
+    fn failed(&self, failure: &Failure) -> Box<ExecutionError> {
+        self.error(failure.message())
+    }
+
+    fn step(&mut self) -> Result<(), Box<ExecutionError>> {
+        match self.context.spend(1) {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.failed(&failure)),
+        }
+    }
+
+    /// Goes one level down: every recursion of the evaluator passes here.
+    fn descend<T>(
+        &mut self,
+        inner: impl FnOnce(&mut Self) -> Result<T, Box<ExecutionError>>,
+    ) -> Result<T, Box<ExecutionError>> {
+        if let Err(failure) = self.context.descend() {
+            return Err(self.failed(&failure));
+        }
+        let result = inner(self);
+        self.context.ascend();
+        result
+    }
+
+    fn block(&mut self, dot: &Held, block: &'r Block) -> Walked {
+        self.at(Place::Block(block));
+        for node in &block.nodes {
+            let flow = self.node(dot, node)?;
+            if flow != Flow::Next {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn node(&mut self, dot: &Held, node: &'r Node) -> Walked {
+        self.step()?;
+        self.at(Place::Node(node));
+        match node {
+            Node::Text { text, .. } => self.write(text)?,
+            Node::Action(pipe) => {
+                let held = self.pipe(dot, pipe)?;
+                if pipe.variables.is_empty() {
+                    self.print(node, &held)?;
+                }
+            }
+            Node::If(branch) => return self.descend(|run| run.branch(dot, branch, Sets::Nothing)),
+            Node::With(branch) => return self.descend(|run| run.branch(dot, branch, Sets::Dot)),
+            Node::Range(branch) => return self.descend(|run| run.range(dot, node, branch)),
+            Node::Template { name, pipe, .. } => {
+                self.descend(|run| run.template(dot, name, pipe.as_ref()))?;
+            }
+            Node::Break { .. } => return Ok(Flow::Break),
+            Node::Continue { .. } => return Ok(Flow::Continue),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Box<ExecutionError>> {
+        let limit = self.context.limits().output;
+        if bytes.len() > limit.saturating_sub(self.output.len()) {
+            return Err(self.error(format!("output is larger than {limit} bytes")));
+        }
+        self.output.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn print(&mut self, node: &'r Node, held: &Held) -> Result<(), Box<ExecutionError>> {
+        self.at(Place::Node(node));
+        match &held.value {
+            Value::Text(text) | Value::Number(text) => self.write(text),
+            Value::Nil => self.write(b"<no value>"),
+            Value::Channel(_) => {
+                let name = held.value.type_name();
+                Err(self.error(format!("can't print {node} of type {name}")))
+            }
+            value => {
+                let value = printable(value).into_owned();
+                match print(std::slice::from_ref(&value)) {
+                    Ok(text) => self.write(&text),
+                    Err(failure) => Err(self.failed(&failure)),
+                }
+            }
+        }
+    }
+
+    fn branch(&mut self, dot: &Held, branch: &'r Branch, sets: Sets) -> Walked {
+        let known = self.variables.len();
+        let held = self.pipe(dot, &branch.pipe)?;
+        let flow = if held.value.is_true() {
+            let dot = if sets == Sets::Dot { &held } else { dot };
+            self.block(dot, &branch.body)
+        } else if let Some(otherwise) = &branch.otherwise {
+            self.block(dot, otherwise)
+        } else {
+            Ok(Flow::Next)
+        };
+        self.variables.truncate(known);
+        flow
+    }
+
+    fn range(&mut self, dot: &Held, node: &'r Node, branch: &'r Branch) -> Walked {
+        self.at(Place::Node(node));
+        let known = self.variables.len();
+        let held = self.pipe(dot, &branch.pipe)?;
+        let flow = self.iterate(dot, branch, &held.value);
+        self.variables.truncate(known);
+        // `break` ends here, whichever round it came from.
+        flow.map(|flow| {
+            if flow == Flow::Break {
+                Flow::Next
+            } else {
+                flow
+            }
+        })
+    }
+
+    fn iterate(&mut self, dot: &Held, branch: &'r Branch, value: &Value) -> Walked {
+        let mut rounds: u64 = 0;
+        let mut round = |run: &mut Self, index: Held, element: Held| {
+            rounds += 1;
+            run.round(branch, index, &element)
+        };
+        match value {
+            Value::Int(..) | Value::Uint(..) => {
+                if branch.pipe.variables.len() > 1 {
+                    let shown = shown(value);
+                    let message =
+                        format!("can't use {shown} to iterate over more than one variable");
+                    return Err(self.error(message));
+                }
+                let mut number: u64 = 0;
+                loop {
+                    let element = match value {
+                        Value::Int(kind, end) if (number as i64) < *end => {
+                            Value::Int(*kind, number as i64)
+                        }
+                        Value::Uint(kind, end) if number < *end => Value::Uint(*kind, number),
+                        _ => break,
+                    };
+                    number += 1;
+                    if round(self, Held::default(), Held::plain(element))? == Flow::Break {
+                        return Ok(Flow::Break);
+                    }
+                }
+            }
+            Value::List(list) => {
+                for (index, item) in list.items().iter().enumerate() {
+                    let index = Held::plain(Value::int(i64::try_from(index).unwrap_or(i64::MAX)));
+                    let element = Held::in_slot(item.clone(), list.element());
+                    if round(self, index, element)? == Flow::Break {
+                        return Ok(Flow::Break);
+                    }
+                }
+            }
+            Value::Map(map) => {
+                let (key_type, element_type) = map.kind().parts();
+                for (key, value) in map.entries() {
+                    let key = Held::in_slot(key.value(), key_type);
+                    let element = Held::in_slot(value, element_type);
+                    if round(self, key, element)? == Flow::Break {
+                        return Ok(Flow::Break);
+                    }
+                }
+            }
+            Value::Channel(channel) => {
+                let mut index = 0;
+                while let Some(number) = channel.receive() {
+                    let element = Held::plain(Value::int64(number));
+                    if round(self, Held::plain(Value::int(index)), element)? == Flow::Break {
+                        return Ok(Flow::Break);
+                    }
+                    index += 1;
+                }
+            }
+            Value::Nil => {}
+            other => {
+                let shown = shown(&printable(other));
+                return Err(self.error(format!("range can't iterate over {shown}")));
+            }
+        }
+        match &branch.otherwise {
+            Some(otherwise) if rounds == 0 => self.block(dot, otherwise),
+            _ => Ok(Flow::Next),
+        }
+    }
+
+    fn round(&mut self, branch: &'r Branch, index: Held, element: &Held) -> Walked {
+        self.step()?;
+        let pipe = &branch.pipe;
+        let known = self.variables.len();
+        match pipe.variables.as_slice() {
+            [] => {}
+            [only] if pipe.is_assignment => self.set_variable(only, element.clone())?,
+            [first, second, ..] if pipe.is_assignment => {
+                self.set_variable(first, index)?;
+                self.set_variable(second, element.clone())?;
+            }
+            // The pipeline declared its variables: the last ones.
+            [_] => self.set_last_variable(1, element.clone()),
+            _ => {
+                self.set_last_variable(1, element.clone());
+                self.set_last_variable(2, index);
+            }
+        }
+        let flow = self.block(element, &branch.body);
+        self.variables.truncate(known);
+        flow
+    }
+
+    fn template(
+        &mut self,
+        dot: &Held,
+        name: &str,
+        pipe: Option<&'r Pipe>,
+    ) -> Result<(), Box<ExecutionError>> {
+        let Some(tree) = self.trees.get(name) else {
+            let name = crate::go::quote(name.as_bytes());
+            return Err(self.error(format!("template {name} not defined")));
+        };
+        let limit = self.context.limits().depth;
+        if !self.context.enter_template() {
+            return Err(self.error(format!("exceeded maximum template depth ({limit})")));
+        }
+        let dot = match pipe {
+            Some(pipe) => self.pipe(dot, pipe)?,
+            None => Held::default(),
+        };
+        let mut inner = Run {
+            context: &mut *self.context,
+            trees: self.trees,
+            tree,
+            output: &mut *self.output,
+            variables: vec![("$".into(), dot.clone())],
+            place: self.place,
+            unknown: None,
+        };
+        inner.block(&dot, &tree.root)?;
+        self.context.leave_template();
+        Ok(())
+    }
+
+    /// The value of a pipeline; its variables are declared or set.
+    fn pipe(&mut self, dot: &Held, pipe: &'r Pipe) -> Evaluated {
+        self.at(Place::Pipe(pipe));
+        let mut last: Option<Held> = None;
+        for command in &pipe.commands {
+            last = Some(self.command(dot, command, last)?.unboxed());
+        }
+        let held = last.unwrap_or_default();
+        for name in &pipe.variables {
+            if pipe.is_assignment {
+                self.set_variable(name, held.clone())?;
+            } else {
+                self.variables.push((Arc::clone(name), held.clone()));
+            }
+        }
+        Ok(held)
+    }
+
+    fn command(&mut self, dot: &Held, command: &'r Command, last: Option<Held>) -> Evaluated {
+        let Some((first, arguments)) = command.operands.split_first() else {
+            return Ok(Held::default());
+        };
+        let has_arguments = !arguments.is_empty() || last.is_some();
+        match &first.kind {
+            OperandKind::Field(names) => {
+                self.at(Place::Operand(first));
+                let place = Place::Operand(first);
+                return self.field_chain(dot, dot.clone(), place, names, arguments, last);
+            }
+            OperandKind::Chain(inner, names) => {
+                return self.chain(dot, first, inner, names, arguments, last);
+            }
+            OperandKind::Function(name, callee) => {
+                self.at(Place::Operand(first));
+                let place = Place::Command(command);
+                return self.function(dot, name, *callee, place, arguments, last);
+            }
+            OperandKind::Pipe(pipe) => {
+                if has_arguments {
+                    return Err(self.not_a_function(first));
+                }
+                return self.descend(|run| run.pipe(dot, pipe));
+            }
+            OperandKind::Variable(name, names) => {
+                self.at(Place::Operand(first));
+                let held = self.variable(name)?;
+                if names.is_empty() {
+                    if has_arguments {
+                        return Err(self.not_a_function(first));
+                    }
+                    return Ok(held);
+                }
+                let place = Place::Operand(first);
+                return self.field_chain(dot, held, place, names, arguments, last);
+            }
+            _ => {}
+        }
+        self.at(Place::Operand(first));
+        if has_arguments {
+            return Err(self.not_a_function(first));
+        }
+        match &first.kind {
+            OperandKind::Nil => Err(self.error("nil is not a command")),
+            _ => self.constant(dot, first),
+        }
+    }
+
+    fn not_a_function(&self, operand: &Operand) -> Box<ExecutionError> {
+        self.error(format!("can't give argument to non-function {operand}"))
+    }
+
+    /// The value of a constant where no type is asked for.
+    fn constant(&mut self, dot: &Held, operand: &'r Operand) -> Evaluated {
+        match &operand.kind {
+            OperandKind::Bool(flag) => Ok(Held::plain(Value::Bool(*flag))),
+            OperandKind::Dot => Ok(dot.clone()),
+            OperandKind::Text(_, text) => Ok(Held::plain(Value::Text(text.clone()))),
+            OperandKind::Number(number) => self.number(operand, number),
+            _ => Ok(Held::default()),
+        }
+    }
+
+    fn number(&mut self, operand: &'r Operand, number: &Number) -> Evaluated {
+        self.at(Place::Operand(operand));
+        let text = number.text.as_str();
+        let is_hexadecimal_int = (text.starts_with("0x") || text.starts_with("0X"))
+            && text.len() > 2
+            && !text.contains(['p', 'P']);
+        let is_written_as_float = !is_hexadecimal_int
+            && !text.starts_with('\'')
+            && text.contains(['.', 'e', 'E', 'p', 'P']);
+        let value = match number {
+            Number {
+                complex: Some((real, imaginary)),
+                ..
+            } => Value::Complex(*real, *imaginary),
+            Number {
+                float: Some(float), ..
+            } if is_written_as_float => Value::Float(*float),
+            Number { int: Some(int), .. } => Value::int(*int),
+            Number { uint: Some(_), .. } => {
+                return Err(self.error(format!("{text} overflows int")));
+            }
+            _ => Value::Nil,
+        };
+        Ok(Held::plain(value))
+    }
+
+    fn variable(&self, name: &str) -> Evaluated {
+        match self
+            .variables
+            .iter()
+            .rev()
+            .find(|(known, _)| **known == *name)
+        {
+            Some((_, held)) => Ok(held.clone()),
+            None => Err(self.error(format!("undefined variable: {name}"))),
+        }
+    }
+
+    fn set_variable(&mut self, name: &str, value: Held) -> Result<(), Box<ExecutionError>> {
+        match self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| **known == *name)
+        {
+            Some((_, held)) => {
+                *held = value;
+                Ok(())
+            }
+            None => Err(self.error(format!("undefined variable: {name}"))),
+        }
+    }
+
+    fn set_last_variable(&mut self, from_end: usize, value: Held) {
+        let index = self.variables.len().checked_sub(from_end);
+        if let Some((_, held)) = index.and_then(|index| self.variables.get_mut(index)) {
+            *held = value;
+        }
+    }
+}
+
+/// What a branch does with the value it looks at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sets {
+    Nothing,
+    Dot,
+}
+
+/// A value in an error text.
+fn shown(value: &Value) -> String {
+    let text = match value.kind() {
+        Kind::Invalid => b"<invalid reflect.Value>".to_vec(),
+        _ => printf(b"%v", std::slice::from_ref(value)).unwrap_or_default(),
+    };
+    String::from_utf8_lossy(&text).into_owned()
+}

@@ -1,0 +1,366 @@
+//! Calls of functions and methods: arguments are evaluated and checked against the declared types.
+
+use crate::go::{
+    Failure, Function, Type, Value,
+    function::Arguments,
+    held::Held,
+    language::LanguageFunction,
+    tree::{Callee, Operand, OperandKind, Place},
+};
+
+use super::{Evaluated, ExecutionError, Run};
+
+/// What a call needs to know of a function's declaration.
+#[derive(Clone, Copy)]
+struct Signature<'a> {
+    name: &'a str,
+    parameters: &'static [Type],
+    rest: Option<Type>,
+}
+
+impl<'r> Run<'_, 'r> {
+    pub(super) fn function(
+        &mut self,
+        dot: &Held,
+        name: &'r str,
+        callee: Callee,
+        place: Place<'r>,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+    ) -> Evaluated {
+        match callee {
+            Callee::And => self.and_or(dot, name, arguments, last, false),
+            Callee::Or => self.and_or(dot, name, arguments, last, true),
+            Callee::Call => self.call(dot, name, place, arguments, last),
+            Callee::Language(function) => {
+                self.language_function(dot, name, function, place, arguments, last)
+            }
+            Callee::Function(function) => {
+                let Function {
+                    parameters,
+                    rest,
+                    body,
+                    ..
+                } = function;
+                let signature = Signature {
+                    name,
+                    parameters,
+                    rest: *rest,
+                };
+                let held = self.arguments(dot, signature, arguments, last)?;
+                let values: Vec<Value> = held.into_iter().map(|held| held.value).collect();
+                let result = body(self.context, Arguments::new(&Value::Nil, &values));
+                self.result(name, place, result)
+            }
+        }
+    }
+
+    /// Calls a method of a value.
+    #[expect(clippy::too_many_arguments, reason = "a call has as many parts")]
+    pub(super) fn method(
+        &mut self,
+        dot: &Held,
+        receiver: &Value,
+        method: &'static Function,
+        name: &'r str,
+        place: Place<'r>,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+    ) -> Evaluated {
+        let signature = Signature {
+            name,
+            parameters: method.parameters,
+            rest: method.rest,
+        };
+        let held = self.arguments(dot, signature, arguments, last)?;
+        let values: Vec<Value> = held.into_iter().map(|held| held.value).collect();
+        let result = (method.body)(self.context, Arguments::new(receiver, &values));
+        self.result(name, place, result)
+    }
+
+    fn language_function(
+        &mut self,
+        dot: &Held,
+        name: &'r str,
+        function: &'static LanguageFunction,
+        place: Place<'r>,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+    ) -> Evaluated {
+        let LanguageFunction {
+            parameters,
+            rest,
+            body,
+        } = function;
+        let signature = Signature {
+            name,
+            parameters,
+            rest: *rest,
+        };
+        let held = self.arguments(dot, signature, arguments, last)?;
+        let result = body(self.context, &held);
+        self.result(name, place, result)
+    }
+
+    fn result(
+        &mut self,
+        name: &str,
+        place: Place<'r>,
+        result: Result<Value, Failure>,
+    ) -> Evaluated {
+        match result {
+            // A function's nil comes in a slot of type any.
+            Ok(value) => Ok(Held {
+                is_boxed: matches!(value, Value::Nil),
+                value,
+            }),
+            Err(failure) => {
+                self.at(place);
+                Err(self.error(format!("error calling {name}: {failure}")))
+            }
+        }
+    }
+
+    /// `and` and `or`: the first argument that decides, else the last.
+    fn and_or(
+        &mut self,
+        dot: &Held,
+        name: &str,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+        deciding: bool,
+    ) -> Evaluated {
+        let signature = Signature {
+            name,
+            parameters: &[Type::Raw],
+            rest: Some(Type::Raw),
+        };
+        self.check_count(signature, arguments.len(), last.is_some())?;
+        let mut held = Held::default();
+        for argument in arguments {
+            held = self.argument(dot, Type::Raw, argument)?;
+            if held.value.is_true() == deciding {
+                return Ok(held);
+            }
+        }
+        Ok(last.unwrap_or(held))
+    }
+
+    /// `call`: there are no values that are functions, so it can only say what it got.
+    fn call(
+        &mut self,
+        dot: &Held,
+        name: &'r str,
+        place: Place<'r>,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+    ) -> Evaluated {
+        let signature = Signature {
+            name,
+            parameters: &[Type::Raw],
+            rest: Some(Type::Raw),
+        };
+        let callee_name = match (arguments.first(), &last) {
+            (Some(operand), _) => operand.to_string(),
+            (None, Some(held)) => match held.value.as_text_kind() {
+                Some(text) => text.to_str_lossy().into_owned(),
+                None => format!("<{} Value>", held.value.type_name()),
+            },
+            (None, None) => String::new(),
+        };
+        let held = self.arguments(dot, signature, arguments, last)?;
+        let failure = match held.first().map(|held| &held.value) {
+            None | Some(Value::Nil) => Failure::new("call of nil"),
+            Some(value) => {
+                let found = value.type_name();
+                Failure::new(format!("non-function {callee_name} of type {found}"))
+            }
+        };
+        self.result(name, place, Err(failure))
+    }
+
+    fn check_count(
+        &self,
+        signature: Signature<'_>,
+        given: usize,
+        is_piped: bool,
+    ) -> Result<(), Box<ExecutionError>> {
+        let Signature {
+            name,
+            parameters,
+            rest,
+        } = signature;
+        let wanted = parameters.len();
+        let all = given + usize::from(is_piped);
+        if rest.is_some() {
+            if all < wanted {
+                let message =
+                    format!("wrong number of args for {name}: want at least {wanted} got {given}");
+                return Err(self.error(message));
+            }
+        } else if all != wanted {
+            let message = format!("wrong number of args for {name}: want {wanted} got {all}");
+            return Err(self.error(message));
+        }
+        Ok(())
+    }
+
+    fn arguments(
+        &mut self,
+        dot: &Held,
+        signature: Signature<'_>,
+        arguments: &'r [Operand],
+        last: Option<Held>,
+    ) -> Result<Vec<Held>, Box<ExecutionError>> {
+        self.step()?;
+        self.check_count(signature, arguments.len(), last.is_some())?;
+        let type_at = |index: usize| {
+            signature
+                .parameters
+                .get(index)
+                .copied()
+                .or(signature.rest)
+                .unwrap_or(Type::Any)
+        };
+        let mut held = Vec::with_capacity(arguments.len() + usize::from(last.is_some()));
+        for (index, argument) in arguments.iter().enumerate() {
+            held.push(self.argument(dot, type_at(index), argument)?);
+        }
+        if let Some(last) = last {
+            held.push(self.fit(last, type_at(arguments.len()))?);
+        }
+        Ok(held)
+    }
+
+    /// The value of an argument where any type will do, and nothing is checked.
+    pub(super) fn untyped_argument(&mut self, dot: &Held, operand: &'r Operand) -> Evaluated {
+        self.at(Place::Operand(operand));
+        match self.evaluated(dot, operand)? {
+            Some(held) => Ok(held),
+            None => self.constant(dot, operand),
+        }
+    }
+
+    fn argument(&mut self, dot: &Held, wanted: Type, operand: &'r Operand) -> Evaluated {
+        self.at(Place::Operand(operand));
+        if let OperandKind::Nil = operand.kind {
+            if wanted.can_be_nil() || wanted == Type::Raw {
+                return Ok(Held {
+                    value: wanted.zero(),
+                    is_boxed: wanted == Type::Any,
+                });
+            }
+            return Err(self.error(format!("cannot assign nil to {}", wanted.name())));
+        }
+        if let Some(held) = self.evaluated(dot, operand)? {
+            return self.fit(held, wanted);
+        }
+        self.typed_constant(dot, wanted, operand)
+    }
+
+    /// The value of an operand that is not a constant.
+    fn evaluated(
+        &mut self,
+        dot: &Held,
+        operand: &'r Operand,
+    ) -> Result<Option<Held>, Box<ExecutionError>> {
+        let place = Place::Operand(operand);
+        let held = match &operand.kind {
+            OperandKind::Dot => dot.clone(),
+            OperandKind::Field(names) => {
+                self.field_chain(dot, dot.clone(), place, names, &[], None)?
+            }
+            OperandKind::Variable(name, names) => {
+                let held = self.variable(name)?;
+                self.field_chain(dot, held, place, names, &[], None)?
+            }
+            OperandKind::Pipe(pipe) => self.descend(|run| run.pipe(dot, pipe))?,
+            OperandKind::Function(name, callee) => {
+                self.function(dot, name, *callee, place, &[], None)?
+            }
+            OperandKind::Chain(inner, names) => {
+                self.descend(|run| run.chain(dot, operand, inner, names, &[], None))?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(held))
+    }
+
+    /// Checks a value against a type; nothing is converted but a nil.
+    fn fit(&self, held: Held, wanted: Type) -> Evaluated {
+        if held.is_missing() {
+            if wanted.can_be_nil() || wanted == Type::Raw {
+                return Ok(Held {
+                    value: wanted.zero(),
+                    is_boxed: wanted == Type::Any,
+                });
+            }
+            return Err(self.error(format!("invalid value; expected {}", wanted.name())));
+        }
+        if held.value.is_of(wanted) {
+            return Ok(held);
+        }
+        // One pointer is followed, or one struct pointed to.
+        if let (Value::Object(object), Type::Object(name)) = (&held.value, wanted)
+            && object.type_name().trim_start_matches('*') == name
+        {
+            return Ok(held);
+        }
+        let found = if held.value.is_nil() && held.is_boxed {
+            held.type_name()
+        } else {
+            held.value.type_name()
+        };
+        let wanted = wanted.name();
+        Err(self.error(format!(
+            "wrong type for value; expected {wanted}; got {found}"
+        )))
+    }
+
+    fn typed_constant(&mut self, dot: &Held, wanted: Type, operand: &'r Operand) -> Evaluated {
+        let number = match &operand.kind {
+            OperandKind::Number(number) => Some(number),
+            _ => None,
+        };
+        let (value, expected) = match wanted {
+            Type::Any | Type::Raw => return self.constant(dot, operand),
+            Type::Bool => match operand.kind {
+                OperandKind::Bool(flag) => (Some(Value::Bool(flag)), "bool"),
+                _ => (None, "bool"),
+            },
+            Type::Text | Type::Number => match &operand.kind {
+                OperandKind::Text(_, text) if wanted == Type::Text => {
+                    (Some(Value::Text(text.clone())), "string")
+                }
+                OperandKind::Text(_, text) => (Some(Value::Number(text.clone())), "string"),
+                _ => (None, "string"),
+            },
+            Type::Int(kind) => {
+                let int = number.and_then(|number| number.int);
+                (
+                    int.map(|int| Value::Int(kind, kind.wrapped(int))),
+                    "integer",
+                )
+            }
+            Type::Uint(kind) => {
+                let uint = number.and_then(|number| number.uint);
+                (
+                    uint.map(|uint| Value::Uint(kind, kind.wrapped(uint))),
+                    "unsigned integer",
+                )
+            }
+            Type::Float => (
+                number.and_then(|number| number.float).map(Value::Float),
+                "float",
+            ),
+            _ => {
+                let name = wanted.name();
+                return Err(self.error(format!("can't handle {operand} for arg of type {name}")));
+            }
+        };
+        match value {
+            Some(value) => Ok(Held::plain(value)),
+            None => Err(self.error(format!("expected {expected}; found {operand}"))),
+        }
+    }
+}

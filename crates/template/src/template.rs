@@ -1,0 +1,143 @@
+//! A template: parsed once, rendered as often as data comes.
+
+use zeroize::Zeroizing;
+
+use crate::{
+    dependency::Dependency,
+    error::TemplateError,
+    go::{self, Context, Functions, Trees, Value},
+    host::Host,
+    library::Library,
+    options::Options,
+    secret::Secret,
+    snapshot::Snapshot,
+};
+
+/// A parsed template with its options.
+pub struct Template {
+    options: Options,
+    source: Vec<u8>,
+    trees: Trees,
+}
+
+/// What a rendering gave.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The text. It means something only when nothing is missing.
+    pub output: Zeroizing<Vec<u8>>,
+    /// Everything that the template asked for.
+    pub used: Vec<Dependency>,
+    /// What of it has no answer yet.
+    pub missing: Vec<Dependency>,
+}
+
+impl Template {
+    /// Parses a source.
+    ///
+    /// # Errors
+    /// When it is no template: the error tells the place and what is wrong there.
+    pub fn parse(source: impl AsRef<[u8]>, options: Options) -> Result<Self, TemplateError> {
+        let source = source.as_ref();
+        if source.len() > options.limits.source {
+            return Err(TemplateError::too_large(
+                &options.name,
+                options.limits.source,
+            ));
+        }
+        let library = Library::new(&options.function_denylist);
+        let (left, right) = (&options.left_delimiter, &options.right_delimiter);
+        let trees = go::parse(source, left, right, &library).map_err(|error| {
+            let names: Vec<&str> = library
+                .names()
+                .into_iter()
+                .chain(go::language_names())
+                .collect();
+            TemplateError::syntax(&options.name, source, &error, &names)
+        })?;
+        Ok(Self {
+            source: source.to_vec(),
+            trees,
+            options,
+        })
+    }
+
+    /// The options that the template was parsed with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
+/// Renders a template from what is known.
+///
+/// # Errors
+/// When the template fails. What it asked for until then is lost, as in the established program:
+/// such a template fails for good, however much data comes.
+pub fn render(
+    template: &Template,
+    snapshot: &Snapshot,
+    host: &mut dyn Host,
+) -> Result<Rendered, TemplateError> {
+    let Template {
+        options,
+        source,
+        trees,
+    } = template;
+    let library = Library::new(&[]);
+    let mut context = Context::new(options, &library, trees, snapshot, host);
+    let mut output = Zeroizing::new(Vec::new());
+    if let Some(tree) = trees.get("")
+        && let Err(error) = go::execute(&mut context, trees, tree, Value::Nil, &mut output)
+    {
+        let (used, _) = context.into_dependencies();
+        let secrets = secret_texts(snapshot, &used);
+        let redact = |text: &str| redacted(text, &secrets);
+        return Err(TemplateError::execution(
+            &options.name,
+            source,
+            &error,
+            &redact,
+        ));
+    }
+    let (used, missing) = context.into_dependencies();
+    Ok(Rendered {
+        output,
+        used,
+        missing,
+    })
+}
+
+/// What the values of all secrets read so far look like when printed, the longest first.
+fn secret_texts(snapshot: &Snapshot, used: &[Dependency]) -> Vec<Zeroizing<String>> {
+    let mut texts: Vec<Zeroizing<String>> = used
+        .iter()
+        .filter_map(|dependency| snapshot.get(dependency)?.value().downcast::<Secret>())
+        .flat_map(|secret| secret.data().entries())
+        .filter_map(|(_, value)| go::printf(b"%v", &[value]).ok())
+        .map(|text| Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
+        .filter(|text| !text.is_empty())
+        .collect();
+    texts.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+    texts
+}
+
+/// The text with every occurrence of a secret replaced, from left to right.
+fn redacted(text: &str, secrets: &[Zeroizing<String>]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        match secrets
+            .iter()
+            .find(|secret| rest.starts_with(secret.as_str()))
+        {
+            Some(secret) => {
+                out.push_str("[redacted]");
+                rest = rest.get(secret.len()..).unwrap_or_default();
+            }
+            None => {
+                out.push(first);
+                rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    out
+}
