@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{ci, deny, image, testing, tidy, tools};
+use crate::{bench, ci, deny, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -67,10 +67,23 @@ const CHORES: &[Chore] = &[
         details: "Without a name all three are made. Prints name, digest and sizes of each. The archives\n\
                   load with `ctr images import`, `kind load image-archive`, `docker load`, `podman load`.\n\
                   --out FOLDER      where the archives go (target/image)\n\
-                  --registry NAME   what stands before the image's name (docker.io/library)\n\
+                  --registry NAME   what stands before the image's name (ghcr.io/leasehold)\n\
                   --tag TAG         the tag; the variant with a shell gets `-shell` after it\n\
                   --busybox FILE    a static busybox for that variant, in place of Debian's",
         run: image::run,
+    },
+    Chore {
+        name: "bench",
+        summary: "measure the budgets side by side with a peer; prints a table and JSON",
+        arguments: "agent|injector [OPTIONS]",
+        details: "agent      memory, wake-ups, start to files, requests, size; peer: `bao agent` of the tools\n\
+                  injector   processor time and latency of reviews, memory, start to ready; no peer by itself\n\
+                  --peer NAME=COMMAND   the peer; for the injector the command takes vault-k8s' flags\n\
+                  --ours NAME=COMMAND   another program in place of the one that is built\n\
+                  --runs N              how often a start is repeated; the median counts (7)\n\
+                  --seconds N           how long an idle agent is watched (20)\n\
+                  --json FILE           write the JSON there as well",
+        run: bench::run,
     },
 ];
 

@@ -8,7 +8,7 @@ mod archive;
 mod busybox;
 mod content;
 mod layer;
-mod program;
+pub(crate) mod program;
 mod sbom;
 
 use std::fs;
@@ -134,7 +134,7 @@ impl Options {
         let mut options = Self {
             names: Vec::new(),
             folder: workspace::root().join("target/image"),
-            registry: "docker.io/library".to_owned(),
+            registry: "ghcr.io/leasehold".to_owned(),
             tag: env!("CARGO_PKG_VERSION").to_owned(),
             busybox: None,
         };

@@ -1,5 +1,6 @@
 //! Chores in Rust: `cargo xtask help`.
 
+mod bench;
 mod chores;
 mod ci;
 mod deny;

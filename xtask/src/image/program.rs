@@ -25,8 +25,8 @@ pub(super) const ARCHITECTURE: &str = "amd64";
 pub(super) const ARCHITECTURE: &str = "arm64";
 
 /// Builds the program of a package, which has the package's name, and returns it.
-pub(super) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
-    let folder = workspace::root().join("target/image/build");
+pub(crate) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
+    let folder = folder();
     let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
     for (from, to) in [(workspace::root(), "/leasehold"), (cargo_home(), "/cargo")] {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
@@ -40,7 +40,7 @@ pub(super) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
         .arg(&folder)
         .env("CARGO_ENCODED_RUSTFLAGS", flags);
     workspace::run(&mut command)?;
-    let path = folder.join(TARGET).join(profile).join(package);
+    let path = path(package, profile);
     let bytes = fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
     if !is_static(&bytes) {
         bail!(
@@ -49,6 +49,16 @@ pub(super) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
         );
     }
     Ok(bytes)
+}
+
+/// Where [`build`] leaves the program of a package.
+pub(crate) fn path(package: &str, profile: &str) -> PathBuf {
+    folder().join(TARGET).join(profile).join(package)
+}
+
+/// A folder of its own, or every other build would start anew with its own flags.
+fn folder() -> PathBuf {
+    workspace::root().join("target/image/build")
 }
 
 fn cargo_home() -> PathBuf {
