@@ -9,6 +9,7 @@
 //! a [`TemplateCheck`].
 
 mod checks;
+mod explain;
 mod finding;
 mod go;
 mod lax_patch;
@@ -17,6 +18,7 @@ mod patch;
 mod plan;
 mod pod;
 mod read_back;
+pub mod reference;
 mod report;
 mod review;
 mod settings;
@@ -25,6 +27,7 @@ mod template_check;
 mod token;
 pub mod vocabulary;
 
+pub use crate::explain::{Explained, explain};
 pub use crate::finding::{Code, Finding, Severity};
 pub use crate::layers::Origin;
 pub use crate::review::{Injected, Outcome, Review, SkipReason, Unasked, review};

@@ -3,8 +3,15 @@
 //!
 //! A case must be equal, or be listed with its reason in `tests/golden/inject/DIFFERENCES.md`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test reads the recordings, and what is wrong with them ends it"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +22,7 @@ use leasehold_inject::{
 use serde_json::Value;
 
 /// How many cases are equal. It may only rise.
-const FLOOR: usize = 257;
+const FLOOR: usize = 258;
 
 /// What the words of a denial before a reader's own begin with.
 const STAGES: [&str; 6] = [
@@ -76,7 +83,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/inject")
 }
 
-fn cases(folder: &PathBuf) -> Vec<(String, Value)> {
+fn cases(folder: &Path) -> Vec<(String, Value)> {
     let mut cases: Vec<(String, Value)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -98,8 +105,8 @@ fn cases(folder: &PathBuf) -> Vec<(String, Value)> {
     cases
 }
 
-/// The names at the head of the list's sections: lines such as "### `name`, `other`".
-fn listed_differences(folder: &PathBuf) -> BTreeSet<String> {
+/// The names in the lines that begin with "Cases:".
+fn listed_differences(folder: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(folder.join("DIFFERENCES.md")).unwrap_or_default();
     text.lines()
         .filter(|line| line.starts_with("Cases:"))

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use leasehold_config::written::{self, Document};
+use leasehold_config::{Leasehold, MethodConfig};
 
 use crate::finding::{Code, Finding};
 use crate::plan::Role;
 use crate::plan::volumes::{HOME, STATE_DIR, hands_over, persists_cache};
+use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::settings::{Flavour, TokenSource};
 use crate::spec::{Placement, Secret, Source, Spec};
@@ -24,7 +26,12 @@ const LONGEST_VARIABLE: usize = 128 * 1024;
 const AROUND: usize = "VAULT_CONFIG=".len() + 1;
 
 /// The configuration in base64, or none where it cannot be written, which is reported.
-pub(super) fn encoded(role: Role, spec: &Spec<'_>, report: &mut Report) -> Option<String> {
+pub(super) fn encoded(
+    role: Role,
+    spec: &Spec<'_>,
+    pod: &Pod<'_>,
+    report: &mut Report,
+) -> Option<String> {
     let threshold = spec.engine.lease_renewal_threshold;
     if !threshold.is_finite() {
         let shown = if threshold.is_nan() {
@@ -46,212 +53,185 @@ pub(super) fn encoded(role: Role, spec: &Spec<'_>, report: &mut Report) -> Optio
         );
         return None;
     }
-    let text = Value::Object(document(role, spec, report)).to_string();
-    let encoded = STANDARD.encode(text);
+    let text = document(role, spec, pod, report).to_json();
+    let encoded = STANDARD.encode(&text);
     if encoded.len() + AROUND > LONGEST_VARIABLE {
         deny_length(encoded.len(), spec, report);
         return None;
     }
+    note_refusals(&text, spec, report);
     Some(encoded)
 }
 
-fn document(role: Role, spec: &Spec<'_>, report: &mut Report) -> Map<String, Value> {
-    let mut root = Map::new();
-    root.insert("auto_auth".into(), auto_auth(spec));
-    root.insert("exit_after_auth".into(), (role == Role::Init).into());
-    root.insert("pid_file".into(), format!("{HOME}/.pid").into());
-    root.insert("vault".into(), server(spec));
-    let templates: Vec<Value> = spec.secrets.list.iter().map(template).collect();
-    if !templates.is_empty() {
-        root.insert("template".into(), templates.into());
-    }
-    insert_listener(&mut root, role, spec);
-    root.insert("template_config".into(), template_config(spec));
-    for (key, words) in [
-        (
-            "disable_idle_connections",
-            &spec.listener.disable_idle_connections,
-        ),
-        ("disable_keep_alives", &spec.listener.disable_keep_alives),
-    ] {
-        if !words.is_empty() {
-            root.insert(key.into(), json!(words));
-        }
-    }
-    if let Some(telemetry) = &spec.listener.telemetry {
-        root.insert("telemetry".into(), telemetry.clone().into());
-    }
-    if spec.agent.flavour == Flavour::Leasehold {
-        root.insert("leasehold".into(), ours(role, spec, report));
-    }
-    root
-}
-
-fn auto_auth(spec: &Spec<'_>) -> Value {
-    let login = &spec.login;
-    let mut method = Map::new();
-    method.insert("type".into(), login.method.into());
-    insert_text(&mut method, "mount_path", login.mount_path);
-    insert_text(&mut method, "min_backoff", login.backoff.min);
-    insert_text(&mut method, "max_backoff", login.backoff.max);
-    insert_text(&mut method, "namespace", spec.server.namespace);
-    method.insert("config".into(), method_config(spec));
-    if login.exit_on_err {
-        method.insert("exit_on_err".into(), true.into());
-    }
-    let mut sinks = vec![sink(&format!("{HOME}/.vault-token"))];
+fn document(role: Role, spec: &Spec<'_>, pod: &Pod<'_>, report: &Report) -> Document {
+    let (listener, cache) = listener(role, spec, pod);
+    let mut sink_paths = vec![format!("{HOME}/.vault-token")];
     if spec.secrets.inject_token {
-        sinks.push(sink(&crate::go::join_path(
-            &spec.secrets.volume_path,
-            "token",
-        )));
+        sink_paths.push(crate::go::join_path(&spec.secrets.volume_path, "token"));
     }
-    json!({ "method": method, "sink": sinks })
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let server = &spec.server;
+    Document {
+        method: method(spec),
+        sink_paths,
+        exit_after_auth: role == Role::Init,
+        pid_file: format!("{HOME}/.pid"),
+        vault: written::Vault {
+            address: server.address.to_owned(),
+            ca_cert: server.ca_cert.to_owned(),
+            ca_path: server.ca_path.to_owned(),
+            tls_skip_verify: server.tls_skip_verify,
+            client_cert: server.client_cert.to_owned(),
+            client_key: server.client_key.to_owned(),
+            tls_server_name: server.tls_server_name.to_owned(),
+        },
+        templates: spec.secrets.list.iter().map(template).collect(),
+        listener,
+        cache,
+        template_config: written::TemplateConfig {
+            exit_on_retry_failure: spec.engine.exit_on_retry_failure,
+            static_secret_render_interval: spec.engine.render_interval.to_owned(),
+            max_connections_per_host: spec.engine.max_connections,
+            lease_renewal_threshold: spec.engine.lease_renewal_threshold,
+        },
+        disable_idle_connections: owned(&spec.listener.disable_idle_connections),
+        disable_keep_alives: owned(&spec.listener.disable_keep_alives),
+        telemetry: spec.listener.telemetry.clone(),
+        leasehold: (spec.agent.flavour == Flavour::Leasehold).then(|| ours(role, spec, report)),
+    }
 }
 
-/// The method's own keys, sorted.
-fn method_config(spec: &Spec<'_>) -> Value {
+fn method(spec: &Spec<'_>) -> written::Method {
+    let login = &spec.login;
+    written::Method {
+        kind: login.method.to_owned(),
+        mount_path: login.mount_path.to_owned(),
+        min_backoff: login.backoff.min.to_owned(),
+        max_backoff: login.backoff.max.to_owned(),
+        namespace: spec.server.namespace.to_owned(),
+        config: method_config(spec),
+        exit_on_err: login.exit_on_err,
+    }
+}
+
+fn method_config(spec: &Spec<'_>) -> MethodConfig {
     let mut config: BTreeMap<&str, &str> = spec
         .login
         .config
         .iter()
         .map(|(key, value)| (key.as_str(), *value))
         .collect();
-    let Some(token) = &spec.token else {
-        return json!(config);
+    if let Some(token) = &spec.token {
+        // A jwt login without a path would fail; the agent's own token is what it wants.
+        let ours = spec.agent.token.source == TokenSource::Projected;
+        if spec.login.method == "jwt" && ours && !config.contains_key("path") {
+            config.insert("path", &token.file);
+            config.entry("remove_jwt_after_reading").or_insert("false");
+        }
+        config.entry("token_path").or_insert(&token.file);
+    }
+    config
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn template(secret: &Secret<'_>) -> written::Template {
+    let (contents, source) = match &secret.source {
+        Source::Contents(contents) => (contents.to_string(), String::new()),
+        Source::File(file) => (String::new(), (*file).to_owned()),
     };
-    let ours = spec.agent.token.source == TokenSource::Projected;
-    // A jwt login without a path would fail; the agent's own token is what it wants.
-    if spec.login.method == "jwt" && ours && !config.contains_key("path") {
-        config.insert("path", &token.file);
-        config.entry("remove_jwt_after_reading").or_insert("false");
+    written::Template {
+        destination: secret.destination.clone(),
+        contents,
+        left_delimiter: secret.left_delimiter.to_owned(),
+        right_delimiter: secret.right_delimiter.to_owned(),
+        command: secret.command.to_owned(),
+        source,
+        perms: secret.perms.to_owned(),
+        error_on_missing_key: secret.error_on_missing_key,
     }
-    config.entry("token_path").or_insert(&token.file);
-    json!(config)
 }
 
-fn sink(path: &str) -> Value {
-    json!({ "type": "file", "config": { "path": path } })
-}
-
-fn server(spec: &Spec<'_>) -> Value {
-    let server = &spec.server;
-    let mut map = Map::new();
-    map.insert("address".into(), server.address.into());
-    insert_text(&mut map, "ca_cert", server.ca_cert);
-    insert_text(&mut map, "ca_path", server.ca_path);
-    if server.tls_skip_verify {
-        map.insert("tls_skip_verify".into(), true.into());
-    }
-    insert_text(&mut map, "client_cert", server.client_cert);
-    insert_text(&mut map, "client_key", server.client_key);
-    insert_text(&mut map, "tls_server_name", server.tls_server_name);
-    map.into()
-}
-
-fn template(secret: &Secret<'_>) -> Value {
-    let mut map = Map::new();
-    map.insert("destination".into(), secret.destination.as_str().into());
-    if let Source::Contents(contents) = &secret.source {
-        insert_text(&mut map, "contents", contents);
-    }
-    map.insert("left_delimiter".into(), secret.left_delimiter.into());
-    map.insert("right_delimiter".into(), secret.right_delimiter.into());
-    insert_text(&mut map, "command", secret.command);
-    if let Source::File(file) = &secret.source {
-        insert_text(&mut map, "source", file);
-    }
-    insert_text(&mut map, "perms", secret.perms);
-    if secret.error_on_missing_key {
-        map.insert("error_on_missing_key".into(), true.into());
-    }
-    map.into()
-}
-
-fn insert_listener(root: &mut Map<String, Value>, role: Role, spec: &Spec<'_>) {
-    let listener = &spec.listener;
-    let caches = listener.cache
+fn listener(
+    role: Role,
+    spec: &Spec<'_>,
+    pod: &Pod<'_>,
+) -> (Option<written::Listener>, Option<written::Cache>) {
+    let asked = &spec.listener;
+    let caches = asked.cache
         && !spec.agent.pre_populates_only()
         && (persists_cache(spec) || role != Role::Init);
-    if !caches && !listener.quit {
-        return;
+    if !caches && !asked.quit {
+        return (None, None);
     }
-    let mut entry = json!({
-        "type": "tcp",
-        "address": format!("127.0.0.1:{}", listener.port),
-        "tls_disable": true,
+    let listener = written::Listener {
+        address: format!("127.0.0.1:{}", asked.port),
+        enable_quit: asked.quit,
+        // On the host's network any program of the node can call; a browser's page cannot set it.
+        require_request_header: spec.agent.flavour == Flavour::Leasehold && pod.host_network(),
+    };
+    let persist = (caches && persists_cache(spec)).then(|| written::Persist {
+        path: "/vault/agent-cache".to_owned(),
+        exit_on_err: asked.cache_exit_on_err,
     });
-    if let (true, Some(map)) = (listener.quit, entry.as_object_mut()) {
-        map.insert("agent_api".into(), json!({ "enable_quit": true }));
-    }
-    root.insert("listener".into(), json!([entry]));
-    let mut cache = Map::new();
-    if caches {
-        insert_text(&mut cache, "use_auto_auth_token", listener.cache_token);
-        if persists_cache(spec) {
-            let mut persist = json!({ "type": "kubernetes", "path": "/vault/agent-cache" });
-            if let (true, Some(map)) = (listener.cache_exit_on_err, persist.as_object_mut()) {
-                map.insert("exit_on_err".into(), true.into());
-            }
-            cache.insert("persist".into(), persist);
-        }
-    }
-    root.insert("cache".into(), cache.into());
-}
-
-fn template_config(spec: &Spec<'_>) -> Value {
-    let engine = &spec.engine;
-    let mut map = Map::new();
-    map.insert(
-        "exit_on_retry_failure".into(),
-        engine.exit_on_retry_failure.into(),
-    );
-    insert_text(
-        &mut map,
-        "static_secret_render_interval",
-        engine.render_interval,
-    );
-    if engine.max_connections != 0 {
-        map.insert(
-            "max_connections_per_host".into(),
-            engine.max_connections.into(),
-        );
-    }
-    let threshold = engine.lease_renewal_threshold;
-    if threshold != 0.0 {
-        let number = if threshold.fract() == 0.0 && threshold.abs() < 1e15 {
-            Value::from(threshold as i64)
-        } else {
-            Value::from(threshold)
-        };
-        map.insert("lease_renewal_threshold".into(), number);
-    }
-    map.into()
+    let token = if caches { asked.cache_token } else { "" };
+    let cache = written::Cache {
+        use_auto_auth_token: token.to_owned(),
+        persist,
+    };
+    (Some(listener), Some(cache))
 }
 
 /// What only our agent reads.
-fn ours(role: Role, spec: &Spec<'_>, report: &Report) -> Value {
-    let mode = match role {
-        Role::Native => "native",
-        Role::Init => "init",
-        Role::Sidecar => "sidecar",
-    };
-    let mut map = Map::new();
-    map.insert("mode".into(), mode.into());
-    if hands_over(spec) || role != Role::Init {
-        map.insert("state_dir".into(), STATE_DIR.into());
-    }
+fn ours(role: Role, spec: &Spec<'_>, report: &Report) -> Leasehold {
     let by_itself = matches!(spec.agent.placement, Placement::Native(_));
     let revoke = role != Role::Init && spec.container.revocation.asked.unwrap_or(by_itself);
-    map.insert("revoke_on_exit".into(), revoke.into());
-    if spec.agent.revoke_after_handover {
-        map.insert("revoke_after_handover".into(), true.into());
+    Leasehold {
+        mode: Some(match role {
+            Role::Native => leasehold_config::Mode::Native,
+            Role::Init => leasehold_config::Mode::Init,
+            Role::Sidecar => leasehold_config::Mode::Sidecar,
+        }),
+        state_dir: (hands_over(spec) || role != Role::Init).then(|| STATE_DIR.to_owned()),
+        revoke_on_exit: Some(revoke),
+        revoke_after_handover: spec.agent.revoke_after_handover,
+        findings: report.summary(),
+        ..Leasehold::default()
     }
-    let findings = report.summary();
-    if !findings.is_empty() {
-        map.insert("findings".into(), json!(findings));
+}
+
+/// Notes what the agent's own reader says of the configuration.
+fn note_refusals(text: &str, spec: &Spec<'_>, report: &mut Report) {
+    let Err(error) = leasehold_config::load([("VAULT_CONFIG", text)]) else {
+        return;
+    };
+    for finding in error.findings() {
+        if is_told_already(&finding.key) {
+            continue;
+        }
+        let told = format!(
+            "the agent will refuse its configuration: `{}` {}",
+            finding.key, finding.problem
+        );
+        if spec.agent.flavour == Flavour::Leasehold {
+            report.note(Finding::warning(Code::SuspiciousValue, told));
+        }
     }
-    map.into()
+}
+
+/// Whether a key of the configuration is checked where its annotation is read, by its name there.
+fn is_told_already(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    [
+        "perms",
+        "min_backoff",
+        "disable_idle_connections",
+        "disable_keep_alives",
+    ]
+    .contains(&last)
+        || last.starts_with("static_secret_render_interval")
+        || last == "use_auto_auth_token"
 }
 
 fn deny_length(length: usize, spec: &Spec<'_>, report: &mut Report) {
@@ -279,10 +259,4 @@ fn deny_length(length: usize, spec: &Spec<'_>, report: &mut Report) {
     );
     let recorded = "the agent's configuration is too large";
     report.deny(Stage::Patch, recorded, Finding::error(Code::TooLarge, text));
-}
-
-fn insert_text(map: &mut Map<String, Value>, key: &str, value: &str) {
-    if !value.is_empty() {
-        map.insert(key.to_owned(), value.into());
-    }
 }

@@ -27,7 +27,7 @@ pub(super) fn build(
 ) -> Option<Value> {
     let config = match spec.container.configmap {
         Some(_) => None,
-        None => Some(agent_config::encoded(role, spec, report)?),
+        None => Some(agent_config::encoded(role, spec, pod, report)?),
     };
     let mut map = Map::new();
     map.insert(

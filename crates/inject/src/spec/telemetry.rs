@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use leasehold_config::{TelemetryKey, TelemetryKind, TelemetryValue};
+use serde_json::Value;
 
 use crate::finding::{Code, Finding};
 use crate::go::{self, duration, number};
@@ -28,7 +29,7 @@ pub(crate) struct Listener<'a> {
     /// Parts without kept connections.
     pub(crate) disable_keep_alives: Vec<&'a str>,
     /// The telemetry stanza; none without any telemetry annotation.
-    pub(crate) telemetry: Option<Map<String, Value>>,
+    pub(crate) telemetry: Option<Vec<(TelemetryKey, TelemetryValue)>>,
 }
 
 /// Settings of the agent's template engine.
@@ -166,69 +167,34 @@ fn read_connections<'a>(
     words
 }
 
-/// The type of a telemetry key's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
-    Text,
-    Whole,
-    Flag,
-    Texts,
-}
+/// A key that the agent knows and the established injector leaves out.
+const LEFT_OUT: &str = "metrics_prefix";
 
-/// The telemetry keys that Vault's agent knows, in the order in which they are written.
-const TELEMETRY_KEYS: &[(&str, Type)] = &[
-    ("usage_gauge_period", Type::Text),
-    ("maximum_gauge_cardinality", Type::Whole),
-    ("disable_hostname", Type::Flag),
-    ("enable_hostname_label", Type::Flag),
-    ("lease_metrics_epsilon", Type::Text),
-    ("num_lease_metrics_buckets", Type::Whole),
-    ("add_lease_metrics_namespace_labels", Type::Flag),
-    ("filter_default", Type::Flag),
-    ("prefix_filter", Type::Texts),
-    ("statsite_address", Type::Text),
-    ("statsd_address", Type::Text),
-    ("circonus_api_token", Type::Text),
-    ("circonus_api_app", Type::Text),
-    ("circonus_api_url", Type::Text),
-    ("circonus_submission_interval", Type::Text),
-    ("circonus_submission_url", Type::Text),
-    ("circonus_check_id", Type::Text),
-    ("circonus_check_force_metric_activation", Type::Flag),
-    ("circonus_check_instance_id", Type::Text),
-    ("circonus_check_search_tag", Type::Text),
-    ("circonus_check_display_name", Type::Text),
-    ("circonus_check_tags", Type::Text),
-    ("circonus_broker_id", Type::Text),
-    ("circonus_broker_select_tag", Type::Text),
-    ("dogstatsd_addr", Type::Text),
-    ("dogstatsd_tags", Type::Texts),
-    ("prometheus_retention_time", Type::Text),
-    ("stackdriver_project_id", Type::Text),
-    ("stackdriver_location", Type::Text),
-    ("stackdriver_namespace", Type::Text),
-    ("stackdriver_debug_logs", Type::Flag),
-];
-
-fn read_telemetry(reader: &mut Reader<'_, '_>) -> Option<Map<String, Value>> {
-    let mut values: BTreeMap<&'static str, Value> = BTreeMap::new();
+fn read_telemetry(reader: &mut Reader<'_, '_>) -> Option<Vec<(TelemetryKey, TelemetryValue)>> {
+    let mut values: BTreeMap<String, (TelemetryKey, TelemetryValue)> = BTreeMap::new();
     let mut findings = Vec::new();
     let mut any = false;
     for (key, given) in reader.layers().family(&names::TELEMETRY) {
         any = true;
         let folded = key.replace('-', "_");
-        let Some((known, of_type)) = TELEMETRY_KEYS.iter().find(|(name, _)| *name == folded) else {
-            let text = format!("the agent's telemetry has no key {folded}; it is left out");
+        let known = TelemetryKey::from_name(&folded)
+            .filter(|known| known.name() == folded && folded != LEFT_OUT);
+        let Some(known) = known else {
+            let text = format!("{folded} is no telemetry key that is passed on; it is left out");
             findings.push(Finding::warning(Code::NoEffect, text).about(given.key));
             continue;
         };
-        match typed(given.value, *of_type) {
-            Ok(value) => {
-                if let Some(value) = value {
-                    values.insert(known, value);
-                }
+        match typed(given.value, known.kind()) {
+            Some(value) => {
+                values.insert(folded, (known, value));
             }
-            Err(wanted) => {
+            None => {
+                let wanted = match known.kind() {
+                    TelemetryKind::Text => "text",
+                    TelemetryKind::Whole => "whole number",
+                    TelemetryKind::Switch => "boolean",
+                    TelemetryKind::List => "JSON list of texts",
+                };
                 let text = format!(
                     "{} is no {wanted}; the key is left out and the others stay",
                     go::quote(given.value)
@@ -241,76 +207,70 @@ fn read_telemetry(reader: &mut Reader<'_, '_>) -> Option<Map<String, Value>> {
         .into_iter()
         .for_each(|finding| reader.report.note(finding));
     any.then(|| {
-        TELEMETRY_KEYS
+        TelemetryKey::ALL
             .iter()
-            .filter_map(|(key, _)| Some(((*key).to_owned(), values.remove(key)?)))
+            .filter_map(|key| values.remove(key.name()))
             .collect()
     })
 }
 
-/// A telemetry value as its key's type; none for a value that is left out as it says nothing.
-fn typed(text: &str, of_type: Type) -> Result<Option<Value>, &'static str> {
+/// A telemetry value as its key's type. Null reads as what says nothing.
+fn typed(text: &str, kind: TelemetryKind) -> Option<TelemetryValue> {
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    let value = match (of_type, value) {
-        (_, Value::Null) => return Ok(None),
-        (Type::Text, Value::String(text)) => Value::String(text),
+    Some(match (kind, value) {
+        (TelemetryKind::Text, Value::String(text)) => TelemetryValue::Text(text),
         // A number or word where a text belongs is that text.
-        (Type::Text, Value::Number(_) | Value::Bool(_)) => Value::String(text.trim().to_owned()),
-        (Type::Text, _) => return Err("text"),
-        (Type::Whole, Value::Number(n)) if n.is_i64() || n.is_u64() => Value::Number(n),
-        (Type::Whole, Value::String(text)) => match text.parse::<i64>() {
-            Ok(number) => number.into(),
-            Err(_) => return Err("whole number"),
-        },
-        (Type::Whole, _) => return Err("whole number"),
-        (Type::Flag, Value::Bool(flag)) => Value::Bool(flag),
-        (Type::Flag, Value::String(text)) => match go::boolean(&text) {
-            Ok(flag) => Value::Bool(flag),
-            Err(_) => return Err("boolean"),
-        },
-        (Type::Flag, _) => return Err("boolean"),
-        (Type::Texts, Value::Array(list)) if list.iter().all(Value::is_string) => {
-            Value::Array(list)
+        (TelemetryKind::Text, Value::Number(_) | Value::Bool(_)) => {
+            TelemetryValue::Text(text.trim().to_owned())
         }
-        (Type::Texts, _) => return Err("list of texts"),
-    };
-    let says_nothing = match &value {
-        Value::String(text) => text.is_empty(),
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::Bool(flag) => !flag,
-        Value::Array(list) => list.is_empty(),
-        _ => false,
-    };
-    Ok((!says_nothing).then_some(value))
+        (TelemetryKind::Text, Value::Null) => TelemetryValue::Text(String::new()),
+        (TelemetryKind::Whole, Value::Number(number)) => TelemetryValue::Whole(number.as_i64()?),
+        (TelemetryKind::Whole, Value::String(text)) => TelemetryValue::Whole(text.parse().ok()?),
+        (TelemetryKind::Whole, Value::Null) => TelemetryValue::Whole(0),
+        (TelemetryKind::Switch, Value::Bool(flag)) => TelemetryValue::Switch(flag),
+        (TelemetryKind::Switch, Value::String(text)) => {
+            TelemetryValue::Switch(go::boolean(&text).ok()?)
+        }
+        (TelemetryKind::Switch, Value::Null) => TelemetryValue::Switch(false),
+        (TelemetryKind::List, Value::Array(list)) => TelemetryValue::List(
+            list.into_iter()
+                .map(|entry| entry.as_str().map(str::to_owned))
+                .collect::<Option<_>>()?,
+        ),
+        (TelemetryKind::List, Value::Null) => TelemetryValue::List(Vec::new()),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn telemetry_values_get_the_type_of_their_key_where_that_is_plain() {
-        for (text, of_type, want) in [
-            ("30s", Type::Text, Ok(Some(json!("30s")))),
-            ("\"17\"", Type::Text, Ok(Some(json!("17")))),
-            ("1234567890", Type::Text, Ok(Some(json!("1234567890")))),
-            ("{}", Type::Text, Err("text")),
-            ("168", Type::Whole, Ok(Some(json!(168)))),
-            ("\"168\"", Type::Whole, Ok(Some(json!(168)))),
-            ("1.5", Type::Whole, Err("whole number")),
-            ("true", Type::Flag, Ok(Some(json!(true)))),
-            ("\"T\"", Type::Flag, Ok(Some(json!(true)))),
-            ("yes", Type::Flag, Err("boolean")),
-            ("false", Type::Flag, Ok(None)),
-            ("0", Type::Whole, Ok(None)),
-            ("[\"a\"]", Type::Texts, Ok(Some(json!(["a"])))),
-            ("a,b", Type::Texts, Err("list of texts")),
-            ("[1]", Type::Texts, Err("list of texts")),
-            ("null", Type::Texts, Ok(None)),
+        use TelemetryKind::{List, Switch, Text, Whole};
+        let word = |text: &str| Some(TelemetryValue::Text(text.to_owned()));
+        for (text, kind, want) in [
+            ("30s", Text, word("30s")),
+            ("\"17\"", Text, word("17")),
+            ("1234567890", Text, word("1234567890")),
+            ("{}", Text, None),
+            ("168", Whole, Some(TelemetryValue::Whole(168))),
+            ("\"168\"", Whole, Some(TelemetryValue::Whole(168))),
+            ("1.5", Whole, None),
+            ("true", Switch, Some(TelemetryValue::Switch(true))),
+            ("\"T\"", Switch, Some(TelemetryValue::Switch(true))),
+            ("yes", Switch, None),
+            (
+                "[\"a\"]",
+                List,
+                Some(TelemetryValue::List(vec!["a".to_owned()])),
+            ),
+            ("a,b", List, None),
+            ("[1]", List, None),
+            ("null", List, Some(TelemetryValue::List(Vec::new()))),
         ] {
-            assert_eq!(typed(text, of_type), want, "{text} as {of_type:?}");
+            assert_eq!(typed(text, kind), want, "{text} as {kind:?}");
         }
     }
 }

@@ -1,6 +1,11 @@
 //! What is noticed about the whole, beyond single values: unknown names, locked annotations, names
 //! that are taken, templates that cannot be parsed, paths that do not fit their engine.
 
+mod exposure;
+mod names;
+mod paths;
+mod token;
+
 use crate::finding::{Code, Finding};
 use crate::layers::{Layers, Origin};
 use crate::plan::{INIT, SIDECAR};
@@ -10,7 +15,7 @@ use crate::review::Review;
 use crate::settings::{Flavour, Settings, Strictness};
 use crate::spec::{Source, Spec};
 use crate::template_check::{TemplateCheck, TemplateText};
-use crate::vocabulary::{ours, secrets as names, switch, telemetry};
+use crate::vocabulary::{ours, secrets, switch, telemetry};
 
 /// Runs every check.
 pub(crate) fn run(
@@ -26,6 +31,11 @@ pub(crate) fn run(
     deny_locked(layers, settings, report);
     deny_taken_names(pod, report);
     check_templates(spec, settings, templates, report);
+    names::note_unknown(layers, settings, report);
+    names::note_orphans(layers, &spec.secrets, report);
+    paths::note(&spec.secrets, report);
+    exposure::note(layers, report);
+    token::note(spec, pod, report);
 }
 
 /// What the node or the API server would refuse, or what another process of the node could reach.
@@ -127,9 +137,9 @@ fn check_templates(
             continue;
         };
         let annotation = if secret.by_default_template {
-            &names::SECRET
+            &secrets::SECRET
         } else {
-            &names::TEMPLATE
+            &secrets::TEMPLATE
         };
         let key = format!("{}-{}", annotation.full_name(), secret.raw_name);
         let text = format!("the template does not parse: {why}");
