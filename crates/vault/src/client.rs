@@ -102,7 +102,7 @@ impl Client {
     pub async fn call(&self, request: &Request) -> Result<Option<Secret>, Error> {
         let answer = self.forward(request).await?;
         if !(200..300).contains(&answer.status) {
-            return Err(self.refused(request, answer));
+            return Err(self.refused(request, &answer));
         }
         self.secret_of(request, answer)
     }
@@ -148,13 +148,13 @@ impl Client {
     }
 
     /// Makes an error of an answer that is not success.
-    pub(crate) fn refused(&self, request: &Request, answer: RawAnswer) -> Error {
+    pub(crate) fn refused(&self, request: &Request, answer: &RawAnswer) -> Error {
         let retry_after = answer.header("retry-after").and_then(|text| {
             let seconds: u64 = text.trim().parse().ok()?;
             // A server cannot ask for more than an hour: nobody would wait for it.
             Some(Duration::from_secs(seconds.min(3600)))
         });
-        let refusal = Refusal::of(&answer);
+        let refusal = Refusal::of(answer);
         let failure = match answer.status {
             429 => Failure::RateLimited {
                 retry_after,
@@ -190,9 +190,9 @@ impl Client {
     fn error(&self, request: &Request, url: &str, failure: Failure) -> Error {
         Error {
             method: request.method.clone(),
-            path: request.path.clone(),
-            url: url.to_owned(),
-            namespace: self.namespace_of(request),
+            path: request.path.as_str().into(),
+            url: url.into(),
+            namespace: self.namespace_of(request).map(Into::into),
             failure,
         }
     }
@@ -307,7 +307,7 @@ impl Client {
         let error = error.without_url();
         Failure::NoAnswer {
             why: NoAnswer::of(&error, self.inner.settings.timeout),
-            source: Some(Box::new(error)),
+            source: Some(error),
         }
     }
 
@@ -361,7 +361,7 @@ impl Refusal {
         match serde_json::from_slice::<ErrorForm>(&answer.body) {
             Ok(form) => Self {
                 status: answer.status,
-                errors: form.errors,
+                errors: form.errors.into(),
                 form: RefusalForm::Vault,
             },
             Err(_) => {
@@ -369,7 +369,7 @@ impl Refusal {
                 let text = String::from_utf8_lossy(answer.body.get(..end).unwrap_or_default());
                 Self {
                     status: answer.status,
-                    errors: vec![text.into_owned()],
+                    errors: Box::new([text.into_owned()]),
                     form: RefusalForm::Raw,
                 }
             }

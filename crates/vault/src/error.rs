@@ -49,11 +49,11 @@ pub struct Error {
     /// The request's method.
     pub method: Method,
     /// The path after `/v1/`, without query.
-    pub path: String,
+    pub path: Box<str>,
     /// The whole address, query included.
-    pub url: String,
+    pub url: Box<str>,
     /// The namespace that was asked, if any.
-    pub namespace: Option<String>,
+    pub namespace: Option<Box<str>>,
     /// What happened.
     pub failure: Failure,
 }
@@ -66,7 +66,7 @@ pub enum Failure {
         /// In a few words.
         why: NoAnswer,
         /// As the HTTP client tells it.
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        source: Option<reqwest::Error>,
     },
     /// The server is there, and sealed.
     Sealed(Refusal),
@@ -101,7 +101,7 @@ pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
     /// The server's texts; one, cut to 4 KiB, when it did not answer in Vault's form.
-    pub errors: Vec<String>,
+    pub errors: Box<[String]>,
     /// Whether the answer was in Vault's form.
     pub form: RefusalForm,
 }
@@ -253,7 +253,7 @@ impl std::error::Error for Error {
             Failure::NoAnswer {
                 source: Some(source),
                 ..
-            } => Some(source.as_ref()),
+            } => Some(source),
             _ => None,
         }
     }
@@ -377,9 +377,9 @@ mod tests {
     fn refused(namespace: Option<&str>, errors: &[&str], form: RefusalForm) -> Error {
         Error {
             method: Method::GET,
-            path: "two/y".to_owned(),
-            url: "http://127.0.0.1:18300/v1/two/y?list=true".to_owned(),
-            namespace: namespace.map(str::to_owned),
+            path: "two/y".into(),
+            url: "http://127.0.0.1:18300/v1/two/y?list=true".into(),
+            namespace: namespace.map(Into::into),
             failure: Failure::Definite(Refusal {
                 status: 400,
                 errors: errors.iter().map(|&t| t.to_owned()).collect(),

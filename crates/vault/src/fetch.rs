@@ -192,8 +192,8 @@ mod tests {
     fn refused(method: Method, path: &str, texts: &[&str]) -> Error {
         Error {
             method,
-            path: path.to_owned(),
-            url: format!("http://127.0.0.1:8200/v1/{path}"),
+            path: path.into(),
+            url: format!("http://127.0.0.1:8200/v1/{path}").into(),
             namespace: None,
             failure: Failure::Definite(Refusal {
                 status: 400,

@@ -46,6 +46,17 @@ pub fn login_hint(facts: &LoginFacts, error: &Error, now: u64) -> Option<String>
             in_namespace(error)
         ));
     }
+    if text.contains("could not load") && text.contains("configuration") {
+        return Some(format!(
+            "`{mount}` is there and not configured: write to `{mount}/config`"
+        ));
+    }
+    if text.contains("namespace not found") {
+        return Some(format!(
+            "there is no namespace{}",
+            in_namespace(error).replace(" in namespace", "")
+        ));
+    }
     if text.contains("audience") && !text.contains("no audiences bound") {
         let audiences = quoted_list(&claims.audiences, "no audience at all");
         return Some(format!(
@@ -135,7 +146,8 @@ fn permission_denied(facts: &LoginFacts, claims: &Claims, role: &str) -> String 
                 "the server's token review was refused by the API server: the reviewer of \
                  `{mount}/config` (`token_reviewer_jwt`) has expired or lacks the right \
                  (`system:auth-delegator`), or the mount has none and shows the pod's own token, \
-                 which an API server takes only for its own audience (this one is for {audiences})"
+                 which an API server takes only for its own audience (this one is for {audiences}); a \
+                 mount that is not there is refused in the same words"
             )
         }
         "token_file" => {
@@ -143,7 +155,8 @@ fn permission_denied(facts: &LoginFacts, claims: &Claims, role: &str) -> String 
         }
         "cert" => format!("the server does not know the client certificate for {role}"),
         _ => format!(
-            "`{mount}` refuses the login of {role} without saying why: see the server's log"
+            "nothing is mounted at `{mount}`: a server refuses logins there without saying so; \
+             check the auth path and the namespace"
         ),
     }
 }
@@ -238,3 +251,6 @@ fn quoted_list(values: &[String], none: &str) -> String {
     let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
     quoted.join(", ")
 }
+
+#[cfg(test)]
+mod tests;

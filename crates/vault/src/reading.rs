@@ -81,7 +81,7 @@ impl Client {
                 warnings.extend(more);
                 secret
             }
-            _ => return Err(self.refused(&request, answer)),
+            _ => return Err(self.refused(&request, &answer)),
         };
         Ok(Reading {
             path: place.path,
@@ -154,7 +154,7 @@ impl Client {
                 }
             }
             404 => Vec::new(),
-            _ => return Err(self.refused(&request, answer)),
+            _ => return Err(self.refused(&request, &answer)),
         };
         names.sort();
         Ok(Listing {
