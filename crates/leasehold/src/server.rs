@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::authority;
-use crate::cluster::client::{self, Cluster, ClusterError, InCluster};
+use crate::cluster::client::{Access, Cluster, ClusterError};
 use crate::cluster::namespaces::{self, Namespaces};
 use crate::cluster::version;
 use crate::exit::Exit;
@@ -81,7 +81,7 @@ pub async fn run(
     let settings = settings::injection(parsed, Address::Required)?;
     let given_version = settings::kube_version(parsed)?;
     let options = Options::read(parsed)?;
-    let cluster = cluster(parsed, &options, environment).await?;
+    let access = access(parsed, &options, environment)?;
     log::start(
         log::level(parsed.text("log-level"))?,
         parsed.text("log-format"),
@@ -90,6 +90,13 @@ pub async fn run(
     for sentence in &protocol.without_effect {
         tracing::warn!("{sentence}");
     }
+    let cluster = match access {
+        Some(access) => Some(access.connect(environment("NAMESPACE")).await?),
+        None => {
+            tracing::warn!("not in a cluster: annotations of Namespaces are not read");
+            None
+        }
+    };
     let metrics = Arc::new(Metrics::new()?);
     let readiness = Readiness::new(Arc::clone(&metrics));
     let serving = Arc::new(Serving::default());
@@ -251,26 +258,25 @@ impl Parts {
     }
 }
 
-async fn cluster(
+/// How to reach the API server; none where nothing is asked of it.
+fn access(
     parsed: &Parsed,
     options: &Options,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Cluster>, ServeError> {
-    let in_cluster = InCluster::tell(environment);
-    let alone = in_cluster == InCluster::No
-        && options.kubeconfig.is_empty()
-        && parsed.program() == Program::Serve
-        && matches!(
-            options.certificates,
-            Certificates::Files { bundle: None, .. }
-        );
-    if alone {
-        // Nothing was asked of the API server but what Namespaces say; outside a cluster there are none.
-        return Ok(None);
+) -> Result<Option<Access>, ClusterError> {
+    match Access::tell(&options.kubeconfig, environment) {
+        // With certificates from files only Namespaces would be read, and outside a cluster there are none.
+        Err(ClusterError::Outside)
+            if parsed.program() == Program::Serve
+                && matches!(
+                    options.certificates,
+                    Certificates::Files { bundle: None, .. }
+                ) =>
+        {
+            Ok(None)
+        }
+        told => told.map(Some),
     }
-    let cluster =
-        client::connect(&options.kubeconfig, in_cluster, environment("NAMESPACE")).await?;
-    Ok(Some(cluster))
 }
 
 fn certificates(
