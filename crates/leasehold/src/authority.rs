@@ -230,20 +230,30 @@ impl Keeper {
         self.secret = seen;
     }
 
-    /// Brings everything one round nearer to how it should be. Says when the next round is due.
-    async fn step(&mut self, now: Timestamp) -> Result<Duration, StepError> {
-        if let (Sharing::Secret { secret: name, .. }, secret::Seen::Nothing) =
-            (&self.plan.sharing, &self.secret)
-        {
-            let name = name.clone();
-            let seen = within(
-                "read the Secret of the authority",
-                secret::read(&self.secrets, &name),
-            )
-            .await?;
+    async fn read_secret(&mut self) -> Result<(), StepError> {
+        if let Sharing::Secret { secret: name, .. } = &self.plan.sharing {
+            let reading = secret::read(&self.secrets, name);
+            let seen = within("read the Secret of the authority", reading).await?;
             self.saw_secret(seen);
         }
+        Ok(())
+    }
+
+    /// Brings everything one round nearer to how it should be. Says when the next round is due.
+    async fn step(&mut self, now: Timestamp) -> Result<Duration, StepError> {
+        if matches!(self.secret, secret::Seen::Nothing) {
+            self.read_secret().await?;
+        }
         self.bundles.refresh(&self.cluster.client).await?;
+        if self
+            .stored
+            .as_ref()
+            .is_some_and(|stored| !self.bundles.have(stored.bundle().as_bytes()))
+        {
+            // Another replica may have stored something newer and written its bundle already: the events of the two
+            // objects come in any order, and writing back what is stale would take its certificate away.
+            self.read_secret().await?;
+        }
         // Several steps may be due at once, each ending in a state that asks for the next.
         let mut wait = Duration::ZERO;
         for _ in 0..4 {
@@ -336,13 +346,7 @@ impl Keeper {
             }
             secret::Written::Conflict => {
                 tracing::debug!("another replica stored an authority before; adopting it");
-                let name = name.clone();
-                let seen = within(
-                    "read the Secret of the authority",
-                    secret::read(&self.secrets, &name),
-                )
-                .await?;
-                self.saw_secret(seen);
+                self.read_secret().await?;
             }
         }
         Ok(None)

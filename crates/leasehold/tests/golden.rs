@@ -1,6 +1,8 @@
 //! The recorded HTTP exchanges and start-ups of the established injector, answered by ours. Where we differ,
 //! `tests/golden/inject/DIFFERENCES.md` says why, and the cases named here are checked for what we do instead.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,363 @@
+//! Self-made certificates with several real processes against an API server that enforces resource versions, rights and
+//! the ownership of fields.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use leasehold_testkit::cluster::{Cluster, Grant, TokenSpec};
+use leasehold_testkit::scratch::Scratch;
+use leasehold_testkit::wait;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use support::{DEADLINE, Webhook, get, post, review};
+
+const NAMESPACE: &str = "vault";
+const NAME: &str = "leasehold";
+const SECRET: &str = "leasehold-tls";
+const ADMISSION: &str = "admissionregistration.k8s.io";
+
+/// The rights that the chart gives, and no more.
+fn account(cluster: &Cluster) -> String {
+    let grant =
+        |groups: &str, resources: &str, names: &[&str], verbs: &[&str], namespace: Option<&str>| {
+            let texts = |list: &[&str]| {
+                list.iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>()
+            };
+            let grant = Grant {
+                groups: vec![groups.to_owned()],
+                resources: vec![resources.to_owned()],
+                names: texts(names),
+                verbs: texts(verbs),
+                namespace: namespace.map(str::to_owned),
+            };
+            cluster.grant(NAMESPACE, NAME, grant);
+        };
+    let own = Some(NAMESPACE);
+    grant(
+        "",
+        "secrets",
+        &[SECRET],
+        &["get", "list", "watch", "update"],
+        own,
+    );
+    grant("", "secrets", &[], &["create"], own);
+    grant(
+        "coordination.k8s.io",
+        "leases",
+        &["leasehold-tls"],
+        &["get", "update"],
+        own,
+    );
+    grant("coordination.k8s.io", "leases", &[], &["create"], own);
+    for configurations in [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ] {
+        grant(
+            ADMISSION,
+            configurations,
+            &[NAME],
+            &["get", "list", "watch", "patch"],
+            None,
+        );
+    }
+    grant("", "namespaces", &[], &["get", "list", "watch"], None);
+    cluster.mint(&TokenSpec::new(NAMESPACE, NAME, &[]).expiring_after(3_600))
+}
+
+fn configuration(kind: &str, webhooks: &[&str]) -> Value {
+    let webhooks: Vec<Value> = webhooks
+        .iter()
+        .map(|name| {
+            json!({
+                "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                "clientConfig": {"service": {"name": NAME, "namespace": NAMESPACE, "path": "/mutate"}},
+            })
+        })
+        .collect();
+    json!({
+        "apiVersion": format!("{ADMISSION}/v1"), "kind": kind, "metadata": {"name": NAME}, "webhooks": webhooks,
+    })
+}
+
+/// A cluster with the objects that the chart renders: an empty Secret and configurations without bundles.
+fn cluster() -> Cluster {
+    let cluster = Cluster::start();
+    cluster.namespace(NAMESPACE, &json!({}));
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}});
+    cluster.put("", "v1", "secrets", Some(NAMESPACE), &secret);
+    let mutating = configuration(
+        "MutatingWebhookConfiguration",
+        &["pods.leasehold.dev", "namespaces.leasehold.dev"],
+    );
+    cluster.put(
+        ADMISSION,
+        "v1",
+        "mutatingwebhookconfigurations",
+        None,
+        &mutating,
+    );
+    let validating = configuration(
+        "ValidatingWebhookConfiguration",
+        &["workloads.leasehold.dev"],
+    );
+    cluster.put(
+        ADMISSION,
+        "v1",
+        "validatingwebhookconfigurations",
+        None,
+        &validating,
+    );
+    cluster
+}
+
+fn start(cluster: &Cluster, scratch: &Scratch, token: &str, name: &str, more: &[&str]) -> Webhook {
+    let mut flags = vec![
+        format!("--kubeconfig={}", cluster.kubeconfig(token).display()),
+        format!("--tls-auto={NAME}"),
+        format!("--tls-auto-validating={NAME}"),
+        "--tls-auto-hosts=leasehold.vault.svc,127.0.0.1".to_owned(),
+        "--shutdown-delay=0s".to_owned(),
+        "--log-level=debug".to_owned(),
+    ];
+    flags.extend(more.iter().map(|flag| (*flag).to_owned()));
+    Webhook::start(
+        scratch,
+        name,
+        &flags,
+        &[("NAMESPACE", NAMESPACE), ("POD_NAME", name)],
+    )
+}
+
+/// The bundle that every webhook of both configurations has; none while they differ or have none.
+fn bundle(cluster: &Cluster) -> Option<String> {
+    let mut bundles = Vec::new();
+    for resource in [
+        "mutatingwebhookconfigurations",
+        "validatingwebhookconfigurations",
+    ] {
+        let configuration = cluster.get(ADMISSION, resource, None, NAME)?;
+        for webhook in configuration["webhooks"].as_array()? {
+            bundles.push(webhook["clientConfig"]["caBundle"].as_str()?.to_owned());
+        }
+    }
+    bundles.dedup();
+    match bundles.as_slice() {
+        [one] => String::from_utf8(STANDARD.decode(one).ok()?).ok(),
+        _ => None,
+    }
+}
+
+/// What an API server trusts when it calls the webhook for pods.
+fn trusted(cluster: &Cluster) -> String {
+    let configuration = cluster
+        .get(ADMISSION, "mutatingwebhookconfigurations", None, NAME)
+        .unwrap();
+    let bundle = configuration["webhooks"][0]["clientConfig"]["caBundle"]
+        .as_str()
+        .unwrap();
+    String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap()
+}
+
+fn is_served(webhook: &Webhook, cluster: &Cluster) -> bool {
+    bundle(cluster).is_some_and(|roots| {
+        get(&webhook.url("/health/ready"), &roots).is_ok_and(|(status, _)| status == 204)
+    })
+}
+
+fn stored_authority(cluster: &Cluster) -> Option<String> {
+    let secret = cluster.get("", "secrets", Some(NAMESPACE), SECRET)?;
+    Some(secret["data"]["authority.json"].as_str()?.to_owned())
+}
+
+#[test]
+fn three_replicas_born_at_once_agree_on_one_authority_and_heal() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let mut replicas: Vec<Webhook> = ["a", "b", "c"]
+        .iter()
+        .map(|name| start(&cluster, &scratch, &token, name, &[]))
+        .collect();
+    for replica in &mut replicas {
+        replica.await_ready(|| bundle(&cluster).unwrap_or_default());
+    }
+    let roots = bundle(&cluster).unwrap();
+    assert_eq!(
+        roots.matches("BEGIN CERTIFICATE").count(),
+        1,
+        "one authority for all"
+    );
+
+    // Only the bundles are ours; everything else stays with whoever rendered it.
+    let configuration = cluster
+        .get(ADMISSION, "mutatingwebhookconfigurations", None, NAME)
+        .unwrap();
+    let managers = configuration["metadata"]["managedFields"]
+        .as_array()
+        .unwrap();
+    let ours = managers
+        .iter()
+        .find(|entry| entry["manager"] == "leasehold")
+        .unwrap();
+    assert_eq!(ours["operation"], "Apply");
+    for webhook in ours["fieldsV1"]["f:webhooks"].as_object().unwrap().values() {
+        assert_eq!(webhook["f:clientConfig"], json!({"f:caBundle": {}}));
+        assert!(webhook.get("f:sideEffects").is_none(), "{webhook}");
+    }
+
+    // Nothing was asked for that the chart's role does not allow.
+    let refused: Vec<_> = cluster
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 403)
+        .collect();
+    assert!(refused.is_empty(), "{refused:?}");
+
+    // An edited bundle comes back.
+    let mut edited = configuration.clone();
+    edited["webhooks"][1]["clientConfig"]["caBundle"] = json!(STANDARD.encode("edited"));
+    cluster.put(
+        ADMISSION,
+        "v1",
+        "mutatingwebhookconfigurations",
+        None,
+        &edited,
+    );
+    wait::until_true("the bundle is back", DEADLINE, || {
+        bundle(&cluster).as_deref() == Some(roots.as_str())
+    });
+
+    // A deleted Secret is replaced, and every replica serves under what is in it then.
+    let before = stored_authority(&cluster).unwrap();
+    cluster.delete("", "secrets", Some(NAMESPACE), SECRET);
+    wait::until_true("another authority is stored", DEADLINE, || {
+        stored_authority(&cluster).is_some_and(|after| after != before)
+    });
+    for replica in &replicas {
+        wait::until_true("every replica serves under it", DEADLINE, || {
+            is_served(replica, &cluster)
+        });
+    }
+
+    // A replica that is gone does not matter to the others.
+    let status = replicas
+        .remove(0)
+        .process
+        .stop(Signal::TERM, DEADLINE)
+        .unwrap();
+    assert!(status.success());
+    assert!(replicas.iter().all(|replica| is_served(replica, &cluster)));
+}
+
+#[test]
+fn a_rotation_under_load_loses_no_admission() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let lifetimes = [
+        "--tls-auto-ca-lifetime=9s",
+        "--tls-auto-serving-lifetime=3s",
+        "--tls-auto-settle=1s",
+    ];
+    let mut replicas: Vec<Webhook> = ["a", "b", "c"]
+        .iter()
+        .map(|name| start(&cluster, &scratch, &token, name, &lifetimes))
+        .collect();
+    for replica in &mut replicas {
+        replica.await_ready(|| bundle(&cluster).unwrap_or_default());
+    }
+    let asked = review("u", "default", &json!({}));
+    let first = stored_authority(&cluster).unwrap();
+    let over = AtomicBool::new(false);
+    let (answered, failures) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let (mut answered, mut failures) = (0_u32, Vec::new());
+            while !over.load(Ordering::Relaxed) {
+                for replica in &replicas {
+                    // An API server knows the bundle as it was a moment ago.
+                    let roots = trusted(&cluster);
+                    match post(&replica.url("/mutate"), &roots, &asked) {
+                        Ok((200, _)) => answered += 1,
+                        other => failures.push(format!("{other:?}")),
+                    }
+                }
+            }
+            (answered, failures)
+        });
+        let mut seen = vec![first];
+        let begun = Instant::now();
+        wait::until_true("two rotations", Duration::from_secs(60), || {
+            let now = stored_authority(&cluster).unwrap_or_default();
+            if !seen.contains(&now) {
+                seen.push(now);
+            }
+            // Each rotation is stored three times: prepared, promoted, and without the old one.
+            seen.len() > 6 && begun.elapsed() > Duration::from_secs(10)
+        });
+        over.store(true, Ordering::Relaxed);
+        load.join().unwrap()
+    });
+    assert!(answered > 100, "{answered} reviews are no load");
+    assert!(
+        failures.is_empty(),
+        "{} of {} failed: {:?}",
+        failures.len(),
+        answered,
+        failures.first()
+    );
+}
+
+#[test]
+fn namespace_defaults_are_served_from_memory_and_a_new_namespace_is_asked_for() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    cluster.namespace(
+        "shop",
+        &json!({"annotations": {"vault.hashicorp.com/role": "from-the-namespace"}}),
+    );
+    let mut webhook = start(&cluster, &scratch, &token, "a", &[]);
+    webhook.await_ready(|| bundle(&cluster).unwrap_or_default());
+    let roots = bundle(&cluster).unwrap();
+    let ask = |namespace: &str| {
+        let asked = review(
+            "u",
+            namespace,
+            &json!({"vault.hashicorp.com/agent-inject": "true"}),
+        );
+        post(&webhook.url("/mutate"), &roots, &asked).unwrap().1["response"].clone()
+    };
+    let patched = ask("shop");
+    let patch = STANDARD.decode(patched["patch"].as_str().unwrap()).unwrap();
+    assert!(patched["allowed"] == true && !patch.is_empty());
+
+    // A namespace that asks for injection by its label, made a moment ago.
+    cluster.namespace("fresh", &json!({
+        "labels": {"leasehold.dev/inject": "enabled"}, "annotations": {"vault.hashicorp.com/role": "r"},
+    }));
+    let asked = review("u", "fresh", &json!({}));
+    let answer = post(&webhook.url("/mutate"), &roots, &asked).unwrap().1;
+    assert_eq!(answer["response"]["patchType"], "JSONPatch", "{answer}");
+
+    // A namespace that nobody can tell anything about.
+    cluster.fail_next("/api/v1/namespaces/unknown", 500, 1);
+    let denied = ask("unknown");
+    assert_eq!(denied["allowed"], false);
+    let message = denied["status"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("namespace unknown") && message.contains("try again"),
+        "{message}"
+    );
+
+    // A pod that does not ask for injection is let through all the same.
+    let asked = review("u", "unknown-too", &json!({}));
+    let answer = post(&webhook.url("/mutate"), &roots, &asked).unwrap().1;
+    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+}

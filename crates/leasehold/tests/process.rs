@@ -1,0 +1,302 @@
+//! The server as a process: real TLS, certificate files that change, the ways to end.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use leasehold_testkit::net::Identity;
+use leasehold_testkit::process::{self, exit_code};
+use leasehold_testkit::scratch::Scratch;
+use leasehold_testkit::wait;
+use rustix::process::Signal;
+use rustls::pki_types::ServerName;
+use serde_json::json;
+
+use support::{DEADLINE, Webhook, get, post, review};
+
+/// Certificate files of an identity, written to a folder.
+fn write_identity(folder: &Path, identity: &Identity) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&certificate, &identity.certificate).unwrap();
+    std::fs::write(&key, &identity.key).unwrap();
+    (certificate, key)
+}
+
+fn with_files(scratch: &Scratch, identity: &Identity, more: &[&str]) -> Webhook {
+    let (certificate, key) = write_identity(scratch.path(), identity);
+    let mut flags = vec![
+        format!("--tls-cert-file={}", certificate.display()),
+        format!("--tls-key-file={}", key.display()),
+        "--telemetry-path=/metrics".to_owned(),
+    ];
+    flags.extend(more.iter().map(|flag| (*flag).to_owned()));
+    let mut webhook = Webhook::start(scratch, "webhook", &flags, &[]);
+    webhook.await_ready(|| identity.ca.clone());
+    webhook
+}
+
+#[test]
+fn a_review_is_answered_over_tls_and_counted() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let webhook = with_files(&scratch, &identity, &["--shutdown-delay=0s"]);
+    let asked = review(
+        "u-1",
+        "shop",
+        &json!({
+            "vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/role": "web",
+        }),
+    );
+    let (status, answer) = post(&webhook.url("/mutate"), &identity.ca, &asked).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(answer["response"]["uid"], "u-1");
+    assert_eq!(answer["response"]["patchType"], "JSONPatch", "{answer}");
+    let (_, text) = get(&webhook.url("/metrics"), &identity.ca).unwrap();
+    assert!(
+        text.contains("leasehold_reviews_total{endpoint=\"mutate\",outcome=\"patched\"} 1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_workload_is_let_through_with_warnings() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let webhook = with_files(&scratch, &identity, &["--shutdown-delay=0s"]);
+    let mut asked = review("u-2", "shop", &json!({}));
+    asked["request"]["kind"] = json!({"group": "apps", "version": "v1", "kind": "Deployment"});
+    asked["request"]["object"] = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web", "annotations": {"vault.hashicorp.com/agent-inject": "true"}},
+        "spec": {"template": {
+            "metadata": {"annotations": {"vault.hashicorp.com/agent-inject": "true"}},
+            "spec": {"containers": [{"name": "app", "image": "web:1"}]},
+        }},
+    });
+    let (status, answer) = post(&webhook.url("/validate"), &identity.ca, &asked).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(answer["response"]["allowed"], true);
+    let warnings = answer["response"]["warnings"].to_string();
+    assert!(
+        warnings.contains("it is on the Deployment, not on its pod template"),
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("the pods of this Deployment will be denied"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("vault.hashicorp.com/role"), "{warnings}");
+}
+
+#[test]
+fn changed_certificate_files_are_served_without_a_restart() {
+    let scratch = Scratch::new("process");
+    let (first, second) = (Identity::new("first", &[]), Identity::new("second", &[]));
+    // As the kubelet mounts a Secret: files are links through `..data`, which is swapped.
+    for (version, identity) in [("..1", &first), ("..2", &second)] {
+        let folder = scratch.join(version);
+        std::fs::create_dir(&folder).unwrap();
+        write_identity(&folder, identity);
+    }
+    symlink("..1", scratch.join("..data")).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        symlink(format!("..data/{name}"), scratch.join(name)).unwrap();
+    }
+    let flags = [
+        format!("--tls-cert-file={}", scratch.join("tls.crt").display()),
+        format!("--tls-key-file={}", scratch.join("tls.key").display()),
+    ];
+    let mut webhook = Webhook::start(&scratch, "webhook", &flags, &[]);
+    webhook.await_ready(|| first.ca.clone());
+    assert!(get(&webhook.url("/health/ready"), &second.ca).is_err());
+    symlink("..2", scratch.join("..next")).unwrap();
+    std::fs::rename(scratch.join("..next"), scratch.join("..data")).unwrap();
+    wait::until_true("the second certificate is served", DEADLINE, || {
+        get(&webhook.url("/health/ready"), &second.ca).is_ok_and(|(status, _)| status == 204)
+    });
+}
+
+#[test]
+fn files_that_cannot_be_used_stop_the_start_and_later_ones_do_not_stop_the_service() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let webhook = with_files(&scratch, &identity, &[]);
+    std::fs::write(scratch.join("tls.crt"), "no certificate").unwrap();
+    wait::until_true("the fault is logged", DEADLINE, || {
+        webhook.process.log_end().contains("the one before stays")
+    });
+    assert!(get(&webhook.url("/health/ready"), &identity.ca).is_ok());
+    let output = Command::new(env!("CARGO_BIN_EXE_leasehold"))
+        .env_clear()
+        .args(["serve", "--vault-address=http://v", "--listen=127.0.0.1:1"])
+        .arg(format!(
+            "--tls-cert-file={}",
+            scratch.join("tls.crt").display()
+        ))
+        .arg(format!(
+            "--tls-key-file={}",
+            scratch.join("tls.key").display()
+        ))
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.contains("tls.crt` holds no certificate"),
+        "{message}"
+    );
+}
+
+/// A TLS connection over which a request is written in pieces.
+struct Slow {
+    session: rustls::ClientConnection,
+    socket: TcpStream,
+}
+
+impl Slow {
+    fn connect(webhook: &Webhook, roots: &str) -> Self {
+        use rustls::pki_types::pem::PemObject as _;
+        let mut store = rustls::RootCertStore::empty();
+        store
+            .add(rustls::pki_types::CertificateDer::from_pem_slice(roots.as_bytes()).unwrap())
+            .unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(
+            rustls::crypto::ring::default_provider().into(),
+        )
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(store)
+        .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let session = rustls::ClientConnection::new(config.into(), name).unwrap();
+        let socket = TcpStream::connect(("127.0.0.1", webhook.port.number())).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self { session, socket }
+    }
+
+    fn send(&mut self, text: &str) {
+        let mut stream = rustls::Stream::new(&mut self.session, &mut self.socket);
+        stream.write_all(text.as_bytes()).unwrap();
+        stream.flush().unwrap();
+    }
+
+    fn receive(&mut self) -> String {
+        let mut text = Vec::new();
+        let mut stream = rustls::Stream::new(&mut self.session, &mut self.socket);
+        // The server may close without a farewell; what came before counts.
+        drop(stream.read_to_end(&mut text));
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+#[test]
+fn a_review_under_way_is_answered_after_sigterm_and_readiness_falls_before() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let mut webhook = with_files(&scratch, &identity, &["--shutdown-delay=1s"]);
+    let body = review("u-3", "shop", &json!({})).to_string();
+    let mut slow = Slow::connect(&webhook, &identity.ca);
+    let (begin, end) = body.split_at(body.len() / 2);
+    slow.send(&format!(
+        "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: \
+         {}\r\n\r\n{begin}",
+        body.len()
+    ));
+    let url = webhook.url("/health/ready");
+    let roots = identity.ca.clone();
+    let rest = end.to_owned();
+    let client = std::thread::spawn(move || {
+        wait::until_true(
+            "readiness falls while connections are still taken",
+            DEADLINE,
+            || {
+                get(&url, &roots)
+                    .is_ok_and(|(status, body)| status == 503 && body.contains("about to end"))
+            },
+        );
+        wait::until_true("no connection is taken any more", DEADLINE, || {
+            get(&url, &roots).is_err()
+        });
+        slow.send(&rest);
+        slow.receive()
+    });
+    let status = webhook.process.stop(Signal::TERM, DEADLINE).unwrap();
+    let answer = client.join().unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("u-3"),
+        "{answer}"
+    );
+    assert_eq!(exit_code(status), 0);
+}
+
+#[test]
+fn a_second_signal_aborts() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let (certificate, key) = write_identity(scratch.path(), &identity);
+    let log = scratch.join("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leasehold"));
+    command
+        .env_clear()
+        .args([
+            "serve",
+            "--vault-address=http://v",
+            "--listen=127.0.0.1:0",
+            "--shutdown-delay=60s",
+        ])
+        .arg(format!("--tls-cert-file={}", certificate.display()))
+        .arg(format!("--tls-key-file={}", key.display()))
+        .stderr(std::fs::File::create(&log).unwrap());
+    let mut child = process::spawn(command).unwrap();
+    let logged = |words: &str| {
+        wait::until_true(words, DEADLINE, || {
+            std::fs::read_to_string(&log).unwrap().contains(words)
+        });
+    };
+    logged("listening");
+    process::send(child.id(), Signal::INT).unwrap();
+    logged("no longer ready");
+    process::send(child.id(), Signal::TERM).unwrap();
+    assert_eq!(process::exit_code(child.wait().unwrap()), 3);
+}
+
+#[test]
+fn silent_and_half_open_connections_do_not_keep_others_out() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let webhook = with_files(&scratch, &identity, &[]);
+    let silent: Vec<TcpStream> = (0..300)
+        .map(|_| TcpStream::connect(("127.0.0.1", webhook.port.number())).unwrap())
+        .collect();
+    let begun = std::time::Instant::now();
+    let (status, _) = post(
+        &webhook.url("/mutate"),
+        &identity.ca,
+        &review("u", "shop", &json!({})),
+    )
+    .unwrap();
+    assert_eq!(status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    drop(silent);
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let webhook = with_files(&scratch, &identity, &[]);
+    let huge = json!({"request": {"uid": "u", "object": {"x": "y".repeat(9 << 20)}}});
+    match post(&webhook.url("/mutate"), &identity.ca, &huge) {
+        Ok((status, answer)) => assert_eq!(status, 413, "{answer}"),
+        // The server may close before the client has sent everything.
+        Err(error) => assert!(!matches!(error, ureq::Error::Timeout(_)), "{error}"),
+    }
+    assert!(get(&webhook.url("/health/live"), &identity.ca).is_ok());
+}
