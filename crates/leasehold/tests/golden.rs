@@ -154,12 +154,12 @@ fn comparable(request: &Value, body: &str) -> Value {
     };
     response.remove("warnings");
     response.remove("auditAnnotations");
-    if let Some(status) = response.get_mut("status").and_then(Value::as_object_mut) {
-        if let Some(code) = status.remove("code") {
-            assert_eq!(code, 403);
-            assert_eq!(status.remove("reason"), Some(json!("Forbidden")));
-            assert_eq!(status.remove("status"), Some(json!("Failure")));
-        }
+    if let Some(status) = response.get_mut("status").and_then(Value::as_object_mut)
+        && let Some(code) = status.remove("code")
+    {
+        assert_eq!(code, 403);
+        assert_eq!(status.remove("reason"), Some(json!("Forbidden")));
+        assert_eq!(status.remove("status"), Some(json!("Failure")));
     }
     if let Some(patch) = response.remove("patch") {
         let patch = STANDARD.decode(patch.as_str().unwrap()).unwrap();
