@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::go::{Failure, IntType, Kind, Map, Object, Type, Value, named, quote::count_characters};
 
 /// Values nested deeper than this do not print: they may hold themselves.
-const DEEPEST: u32 = 200;
+const DEEPEST: u32 = 100;
 
 /// Stands for every address: real ones differ from run to run.
 const ADDRESS: u64 = 0x00c0_0001_0000;

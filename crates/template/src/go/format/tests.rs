@@ -1,3 +1,5 @@
+//! Printing: what no golden case shows.
+
 use super::*;
 
 fn check(format: &str, arguments: &[Value], expected: &str) {
@@ -12,7 +14,7 @@ fn a_value_that_holds_itself_is_an_error_and_not_a_crash() {
     let failure = print(&[Value::Map(map.clone())]).unwrap_err();
     assert_eq!(
         failure.message(),
-        "value is nested more than 200 levels deep"
+        "value is nested more than 100 levels deep"
     );
     map.remove(&"self".into());
 }

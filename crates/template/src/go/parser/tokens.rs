@@ -70,26 +70,26 @@ impl Parser<'_, '_> {
         String::from_utf8_lossy(self.shared.lexer.text_of(token)).into_owned()
     }
 
-    pub(super) fn error(&self, message: impl Into<String>) -> SyntaxError {
+    pub(super) fn error(&self, message: impl Into<String>) -> Box<SyntaxError> {
         let token = &self.tokens[0];
-        SyntaxError {
+        Box::new(SyntaxError {
             line: token.line,
             start: token.start,
             end: token.end,
             message: message.into(),
             unknown: None,
-        }
+        })
     }
 
-    pub(super) fn error_at(&self, token: &Token, message: String) -> SyntaxError {
-        SyntaxError {
+    pub(super) fn error_at(&self, token: &Token, message: String) -> Box<SyntaxError> {
+        Box::new(SyntaxError {
             start: token.start,
             end: token.end,
-            ..self.error(message)
-        }
+            ..*self.error(message)
+        })
     }
 
-    pub(super) fn unexpected(&self, token: &Token, context: &str) -> SyntaxError {
+    pub(super) fn unexpected(&self, token: &Token, context: &str) -> Box<SyntaxError> {
         if let TokenKind::Error(message) = &token.kind {
             let mut message = message.clone();
             if let Some(line) = self.action_line.filter(|line| *line != token.line) {

@@ -1,0 +1,231 @@
+//! No source and no data make a template panic, or run without an end.
+
+use std::fmt::Write as _;
+
+use leasehold_template::{
+    Answer, Dependency, Limits, NoHost, Options, Snapshot, Template, TemplateError, render,
+};
+use proptest::{collection::vec, prelude::*};
+
+/// Small enough that thousands of templates at their limits take seconds.
+fn options() -> Options {
+    Options {
+        limits: Limits {
+            steps: 20_000,
+            output: 64 << 10,
+            memory: 1 << 20,
+            ..Limits::default()
+        },
+        ..Options::default()
+    }
+}
+
+fn rendered(source: impl AsRef<[u8]>) -> Result<Vec<u8>, TemplateError> {
+    let template = Template::parse(source, options())?;
+    render(&template, &Snapshot::new(), &mut NoHost).map(|rendered| rendered.output.to_vec())
+}
+
+fn error(source: &str) -> String {
+    rendered(source)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default()
+}
+
+/// Pieces from which most of what is grammatical, and much of what is not, can be put together.
+const PIECES: &[&str] = &[
+    "{{",
+    "}}",
+    "{{- ",
+    " -}}",
+    " ",
+    "\n",
+    "text",
+    "(",
+    ")",
+    "|",
+    ".",
+    "$",
+    "$x",
+    ":=",
+    "=",
+    ",",
+    "\"a\"",
+    "\"\\xff\"",
+    "`r`",
+    "'c'",
+    "1",
+    "-7",
+    "0x1p4",
+    "1e9",
+    "1+2i",
+    "99999999999999999999",
+    "true",
+    "nil",
+    ".a",
+    ".Data",
+    "if ",
+    "else",
+    "else if ",
+    "end",
+    "range ",
+    "with ",
+    "define \"t\"",
+    "template \"t\" ",
+    "block \"b\" ",
+    "break",
+    "continue",
+    "eq ",
+    "lt ",
+    "and ",
+    "or ",
+    "not ",
+    "len ",
+    "index ",
+    "slice ",
+    "printf \"%5.2f %v %+q %[2]d %*x\" ",
+    "print ",
+    "println ",
+    "html ",
+    "js ",
+    "urlquery ",
+    "call ",
+    "executeTemplate \"t\" ",
+    "{{/*",
+    "*/}}",
+    "{{ end }}",
+    "{{ if 1 }}",
+    "{{ range 3 }}",
+    "{{ with 1 }}",
+    "{{ $x := 1 }}",
+    "{{ define \"t\" }}",
+    "{{ template \"t\" 1 }}",
+    "{{ else }}",
+    "é",
+    "\u{0}",
+    "%",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_are_parsed_or_refused(source in vec(any::<u8>(), 0..200)) {
+        let _ = rendered(source);
+    }
+
+    #[test]
+    fn any_pieces_are_run_or_refused(pieces in vec(0..PIECES.len(), 0..40)) {
+        let mut source = String::new();
+        for piece in pieces {
+            source.push_str(PIECES[piece]);
+        }
+        if let Err(error) = rendered(&source) {
+            // The place that an error names is in the source.
+            let lines = source.split('\n').count();
+            prop_assert!(error.line().is_none_or(|line| (1..=lines).contains(&line)));
+            prop_assert!(!error.explain().is_empty());
+        }
+    }
+
+    #[test]
+    fn any_format_prints_something(
+        format in "[%#+ 0-9.*\\[\\]vdsqxXTtfFgGeEbcoOUpwz!é-]{0,12}",
+        float in any::<f64>(),
+        int in any::<i64>(),
+        text in any::<String>(),
+    ) {
+        let mut quoted = String::new();
+        for character in text.chars() {
+            write!(quoted, "\\U{:08x}", u32::from(character)).unwrap();
+        }
+        let source = format!(
+            "{{{{ printf {format:?} {float:e} {int} \"{quoted}\" nil true 'x' 2i }}}}"
+        );
+        let _ = rendered(&source);
+    }
+
+    #[test]
+    fn any_answer_of_a_server_is_read_or_refused(body in vec(any::<u8>(), 0..200)) {
+        let _ = Answer::secret(&body);
+    }
+
+    #[test]
+    fn any_json_as_data_is_read_or_refused(json in "[\\[\\]{}\":,0-9.eE+ tfn\\\\u-]{0,60}") {
+        let body = format!("{{\"data\": {json}}}");
+        if let Ok(answer) = Answer::secret(body.as_bytes()) {
+            let mut snapshot = Snapshot::new();
+            snapshot.insert(Dependency::List { path: "x".to_owned() }, answer);
+        }
+    }
+}
+
+#[test]
+fn loops_without_end_are_ended() {
+    let message = error("{{ range 9000000000000000000 }}{{ end }}");
+    assert!(
+        message.ends_with("template took more than 20000 steps"),
+        "{message}"
+    );
+}
+
+#[test]
+fn templates_that_call_themselves_are_ended() {
+    for source in [
+        "{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}",
+        "{{ define \"a\" }}{{ executeTemplate \"a\" }}{{ end }}{{ template \"a\" }}",
+        "{{ define \"a\" }}{{ with 1 }}{{ if 1 }}{{ print (print (executeTemplate \"a\")) }}\
+         {{ end }}{{ end }}{{ end }}{{ template \"a\" }}",
+    ] {
+        let message = error(source);
+        let is_ended =
+            message.contains("exceeded maximum template depth") || message.contains("levels deep");
+        assert!(is_ended, "{message}");
+    }
+}
+
+#[test]
+fn nesting_is_bounded_when_parsing() {
+    for (open, inner, close) in [
+        ("(", "1", ")"),
+        ("{{ if 1 }}", "", "{{ end }}"),
+        ("{{ else if 1 }}", "", ""),
+    ] {
+        let deep = open.repeat(5000) + inner + &close.repeat(5000);
+        let source = match open {
+            "(" => format!("{{{{ {deep} }}}}"),
+            "{{ else if 1 }}" => format!("{{{{ if 1 }}}}{deep}{{{{ end }}}}"),
+            _ => deep,
+        };
+        let message = error(&source);
+        assert!(message.contains("levels deep"), "{message}");
+    }
+}
+
+#[test]
+fn output_is_bounded() {
+    let message = error("{{ range 5000 }}0123456789012345678901234567890123456789{{ end }}");
+    assert!(
+        message.ends_with("output is larger than 65536 bytes"),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_are_bounded() {
+    let doubling = "{{ $x := print \"0123456789\" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}";
+    let message = error(doubling);
+    assert!(
+        message.ends_with("template made more than 1048576 bytes of values"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_source_is_bounded() {
+    let message = error(&"x".repeat(5 << 20));
+    assert_eq!(
+        message,
+        "parse: template: source is larger than 4194304 bytes"
+    );
+}
