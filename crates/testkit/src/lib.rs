@@ -2,6 +2,7 @@
 //!
 //! - [`tools`]: where the real servers are, once `cargo xtask tools` brought them.
 //! - [`Cluster`]: a scripted Kubernetes API server.
+//! - [`Pod`]: what a kubelet does with a patched pod.
 //! - [`OpenBao`] and [`Postgres`]: those servers, each on a port and in a folder of its own.
 //!
 //! Everything is synchronous, panics with a sentence when the machine lacks something, and is gone
@@ -16,6 +17,7 @@
 pub mod cluster;
 pub mod net;
 pub mod openbao;
+pub mod pod;
 pub mod postgres;
 pub mod process;
 pub mod scratch;
@@ -24,4 +26,5 @@ pub mod wait;
 
 pub use cluster::Cluster;
 pub use openbao::OpenBao;
+pub use pod::Pod;
 pub use postgres::Postgres;

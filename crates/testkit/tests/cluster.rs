@@ -20,7 +20,10 @@ fn call(
     body: Option<&Value>,
 ) -> (u16, Value) {
     let mut response = send(cluster, token, method, path, content_type, body);
-    let text = response.body_mut().read_to_string().unwrap();
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .expect("the answer is text");
     (
         response.status().as_u16(),
         serde_json::from_str(&text).unwrap_or(Value::String(text)),
@@ -36,7 +39,7 @@ fn send(
     body: Option<&Value>,
 ) -> ureq::http::Response<ureq::Body> {
     use ureq::tls::{Certificate, RootCerts, TlsConfig};
-    let ca = Certificate::from_pem(cluster.ca().as_bytes()).unwrap();
+    let ca = Certificate::from_pem(cluster.ca().as_bytes()).expect("the CA is PEM");
     let tls = TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .root_certs(RootCerts::new_with_certs(&[ca]))
@@ -54,7 +57,9 @@ fn send(
         .header("Authorization", format!("Bearer {token}"))
         .header("Content-Type", content_type);
     let body = body.map(Value::to_string).unwrap_or_default();
-    agent.run(request.body(body).unwrap()).unwrap()
+    agent
+        .run(request.body(body).expect("the request is complete"))
+        .expect("the server answers")
 }
 
 fn admin(cluster: &Cluster, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {

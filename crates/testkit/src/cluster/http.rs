@@ -5,11 +5,10 @@ use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
@@ -17,18 +16,21 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::net::Identity;
 
 use super::apply::Force;
-use super::store::{Event, Place, Refusal, Write};
+use super::route::{kind_of, parse_path, parse_query};
+use super::store::{Place, Refusal, Write};
 use super::token::{Bound, TokenSpec};
+use super::watching::{Selector, Watch};
 use super::{Grant, Request, State, lock, node, review};
 
-type Body = BoxBody<Bytes, Infallible>;
+/// What answers carry.
+pub(super) type Body = BoxBody<Bytes, Infallible>;
 
 /// Listens on a thread of its own until told to stop.
 pub(super) fn serve(
@@ -106,10 +108,10 @@ async fn accept(
 }
 
 /// A request as the handlers want it.
-struct Call {
+pub(super) struct Call {
     method: Method,
     path: String,
-    query: HashMap<String, String>,
+    pub(super) query: HashMap<String, String>,
     content_type: String,
     manager: String,
     body: Bytes,
@@ -417,13 +419,13 @@ fn authorize(
     let selected = Selector::parse(call, place.name.as_deref())
         .ok()
         .and_then(|selector| selector.name);
-    let verb = match &call.method {
-        &Method::GET if is_watch(call) => "watch",
-        &Method::GET if place.name.is_none() => "list",
-        &Method::GET => "get",
-        &Method::POST => "create",
-        &Method::PUT => "update",
-        &Method::PATCH => "patch",
+    let verb = match call.method {
+        Method::GET if is_watch(call) => "watch",
+        Method::GET if place.name.is_none() => "list",
+        Method::GET => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
         _ => "delete",
     };
     let resource = match subresource {
@@ -473,149 +475,6 @@ fn authorize(
     ))
 }
 
-/// What a list or watch is limited to.
-struct Selector {
-    name: Option<String>,
-    labels: Vec<(String, String)>,
-}
-
-impl Selector {
-    fn parse(call: &Call, name: Option<&str>) -> Result<Self, Refusal> {
-        let mut selector = Self {
-            name: name.map(str::to_owned),
-            labels: Vec::new(),
-        };
-        for term in terms(call.query.get("fieldSelector")) {
-            match term.split_once('=') {
-                Some(("metadata.name", value)) => {
-                    selector.name = Some(value.trim_start_matches('=').to_owned());
-                }
-                Some(("metadata.namespace", _)) => {}
-                _ => {
-                    let message = format!("field label not supported: {term}");
-                    return Err(Refusal::new(400, "BadRequest", message));
-                }
-            }
-        }
-        for term in terms(call.query.get("labelSelector")) {
-            let Some((key, value)) = term.split_once('=') else {
-                let message = format!("this server knows only equality of labels: {term}");
-                return Err(Refusal::new(400, "BadRequest", message));
-            };
-            selector
-                .labels
-                .push((key.to_owned(), value.trim_start_matches('=').to_owned()));
-        }
-        Ok(selector)
-    }
-
-    fn matches(&self, object: &Value) -> bool {
-        let metadata = &object["metadata"];
-        self.name
-            .as_ref()
-            .is_none_or(|name| metadata["name"] == name.as_str())
-            && self
-                .labels
-                .iter()
-                .all(|(key, value)| metadata["labels"][key] == value.as_str())
-    }
-}
-
-fn terms(selector: Option<&String>) -> impl Iterator<Item = &str> {
-    selector
-        .map(String::as_str)
-        .unwrap_or_default()
-        .split(',')
-        .filter(|term| !term.is_empty())
-}
-
-/// A watch that began.
-struct Watch {
-    from: u64,
-    resource: String,
-    namespace: Option<String>,
-    selector: Selector,
-    timeout: Option<u64>,
-}
-
-impl Watch {
-    fn stream(self, state: &Arc<State>, initial: Option<Vec<Value>>) -> Response<Body> {
-        let (sender, mut receiver) = mpsc::channel::<Bytes>(64);
-        let state = Arc::clone(state);
-        tokio::spawn(async move {
-            let end = Duration::from_secs(self.timeout.unwrap_or(3600));
-            let _ = tokio::time::timeout(end, self.follow(&state, initial, &sender)).await;
-        });
-        let frames = futures_frames(move |context| receiver.poll_recv(context));
-        let mut response = Response::new(BodyExt::boxed(StreamBody::new(frames)));
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("application/json"),
-        );
-        response
-    }
-
-    /// Sends what happened and waits for more, until the client has gone.
-    async fn follow(
-        &self,
-        state: &State,
-        initial: Option<Vec<Value>>,
-        sender: &mpsc::Sender<Bytes>,
-    ) {
-        let mut changes = state.changed.subscribe();
-        let mut seen = self.from;
-        for object in initial.into_iter().flatten() {
-            if self.selector.matches(&object) && sender.send(line("ADDED", &object)).await.is_err()
-            {
-                return;
-            }
-        }
-        loop {
-            let (events, version): (Vec<Event>, u64) = {
-                let store = lock(&state.store);
-                (store.events_after(seen).cloned().collect(), store.version())
-            };
-            seen = version;
-            for event in events {
-                let ours = event.resource == self.resource
-                    && (self.namespace.is_none() || event.namespace == self.namespace)
-                    && self.selector.matches(&event.object);
-                if ours && sender.send(line(event.kind, &event.object)).await.is_err() {
-                    return;
-                }
-            }
-            tokio::select! {
-                () = sender.closed() => return,
-                changed = changes.changed() => if changed.is_err() { return },
-            }
-        }
-    }
-}
-
-fn line(kind: &str, object: &Value) -> Bytes {
-    Bytes::from(json!({"type": kind, "object": object}).to_string() + "\n")
-}
-
-/// A stream of body frames from a poll function.
-fn futures_frames(
-    poll: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> + Unpin,
-) -> impl futures_core::Stream<Item = Result<Frame<Bytes>, Infallible>> {
-    struct Frames<F>(F);
-    impl<F> futures_core::Stream for Frames<F>
-    where
-        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> + Unpin,
-    {
-        type Item = Result<Frame<Bytes>, Infallible>;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            context: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Self::Item>> {
-            (self.0)(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-        }
-    }
-    Frames(poll)
-}
-
 fn is_watch(call: &Call) -> bool {
     matches!(
         call.query.get("watch").map(String::as_str),
@@ -623,104 +482,11 @@ fn is_watch(call: &Call) -> bool {
     )
 }
 
-/// `/api/VERSION/…` and `/apis/GROUP/VERSION/…`, with the subresource if there is one.
-fn parse_path(path: &str) -> Option<(Place, Option<String>)> {
-    let mut parts = path.split('/').filter(|part| !part.is_empty());
-    let (group, version) = match parts.next()? {
-        "api" => ("", parts.next()?),
-        "apis" => (parts.next()?, parts.next()?),
-        _ => return None,
-    };
-    let rest: Vec<String> = parts.map(decode).collect();
-    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    let (namespace, resource, name, subresource) = match rest.as_slice() {
-        ["namespaces", namespace, resource] if *resource != "status" && *resource != "finalize" => {
-            (Some(*namespace), *resource, None, None)
-        }
-        ["namespaces", namespace, resource, name] => {
-            (Some(*namespace), *resource, Some(*name), None)
-        }
-        ["namespaces", namespace, resource, name, sub] => {
-            (Some(*namespace), *resource, Some(*name), Some(*sub))
-        }
-        [resource] => (None, *resource, None, None),
-        [resource, name] => (None, *resource, Some(*name), None),
-        [resource, name, sub] => (None, *resource, Some(*name), Some(*sub)),
-        _ => return None,
-    };
-    let place = Place {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        resource: resource.to_owned(),
-        namespace: namespace.map(str::to_owned),
-        name: name.map(str::to_owned),
-    };
-    Some((place, subresource.map(str::to_owned)))
-}
-
-/// The kind of a resource: its name in the singular, with the capitals that people know.
-pub(super) fn kind_of(resource: &str) -> &'static str {
-    match resource {
-        "configmaps" => "ConfigMap",
-        "deployments" => "Deployment",
-        "events" => "Event",
-        "jobs" => "Job",
-        "leases" => "Lease",
-        "mutatingwebhookconfigurations" => "MutatingWebhookConfiguration",
-        "namespaces" => "Namespace",
-        "nodes" => "Node",
-        "pods" => "Pod",
-        "secrets" => "Secret",
-        "serviceaccounts" => "ServiceAccount",
-        "services" => "Service",
-        "validatingadmissionpolicies" => "ValidatingAdmissionPolicy",
-        "validatingadmissionpolicybindings" => "ValidatingAdmissionPolicyBinding",
-        "validatingwebhookconfigurations" => "ValidatingWebhookConfiguration",
-        _ => "Unknown",
-    }
-}
-
 fn parse_body(call: &Call) -> Result<Value, Refusal> {
     serde_json::from_slice(&call.body).map_err(|error| {
         let message = format!("the object provided is unrecognized: {error}");
         Refusal::new(400, "BadRequest", message)
     })
-}
-
-fn parse_query(query: &str) -> HashMap<String, String> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            // kube writes a flag without a value, as `&force`.
-            (decode(name), decode(value))
-        })
-        .collect()
-}
-
-/// Undoes percent-encoding, and plus signs as forms have them.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = tail;
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn json_answer(status: u16, body: &Value) -> Response<Body> {

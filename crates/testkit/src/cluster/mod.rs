@@ -12,9 +12,12 @@
 mod apply;
 mod http;
 mod review;
+mod route;
 mod store;
 mod token;
+mod watching;
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -32,11 +35,17 @@ pub use self::token::TokenSpec;
 
 /// A running API server. Dropping it ends the server.
 pub struct Cluster {
-    state: Arc<State>,
+    objects: Objects,
     identity: Identity,
     port: Port,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     scratch: Scratch,
+}
+
+/// The server's objects and tokens, with all rights; also reachable while it does not listen.
+#[derive(Clone)]
+pub struct Objects {
+    state: Arc<State>,
 }
 
 /// What a service account may do.
@@ -108,7 +117,9 @@ impl Cluster {
             version: Mutex::new("1.36.0".to_owned()),
         };
         let mut cluster = Self {
-            state: Arc::new(state),
+            objects: Objects {
+                state: Arc::new(state),
+            },
             identity: Identity::new("leasehold test cluster CA", &names),
             port,
             running: None,
@@ -199,6 +210,21 @@ impl Cluster {
         lock(&self.state.requests).clone()
     }
 
+    /// What a kubelet needs of us, for its own thread.
+    pub(crate) fn objects(&self) -> Objects {
+        self.objects.clone()
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Objects;
+
+    fn deref(&self) -> &Objects {
+        &self.objects
+    }
+}
+
+impl Objects {
     /// Makes a namespace with the metadata given (labels, annotations), or replaces its metadata.
     pub fn namespace(&self, name: &str, metadata: &Value) {
         let mut metadata = metadata.clone();

@@ -398,7 +398,7 @@ impl Store {
 
 fn complete_new(object: &mut Value, place: &Place) {
     if object["kind"].as_str().unwrap_or_default().is_empty() {
-        object["kind"] = json!(super::http::kind_of(&place.resource));
+        object["kind"] = json!(super::route::kind_of(&place.resource));
     }
     if object["apiVersion"].as_str().unwrap_or_default().is_empty() {
         object["apiVersion"] = json!(place.api_version());
