@@ -1,3 +1,5 @@
+//! Each text of a server, and the cause that is told for it.
+
 use reqwest::Method;
 
 use super::*;
