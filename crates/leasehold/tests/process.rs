@@ -210,7 +210,7 @@ fn a_review_under_way_is_answered_after_sigterm_and_readiness_falls_before() {
         body.len()
     ));
     let url = webhook.url("/health/ready");
-    let roots = identity.ca.clone();
+    let roots = identity.ca;
     let rest = end.to_owned();
     let client = std::thread::spawn(move || {
         wait::until_true(
