@@ -429,7 +429,7 @@ async fn certify(
             after,
             with_token: false,
         },
-        warnings: secret.warnings.clone(),
+        warnings: secret.warnings,
     })
 }
 

@@ -233,7 +233,7 @@ mod tests {
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2051, 12, 31);
         let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = facts(params.clone().self_signed(&key).unwrap().der()).unwrap();
+        let leaf = facts(params.self_signed(&key).unwrap().der()).unwrap();
         let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
         assert_eq!(leaf.not_before, day(20_454));
         assert_eq!(leaf.not_after, day(days_since_1970(2051, 12, 31).unwrap()));

@@ -4,9 +4,13 @@
 //! The decisions are in `core`, pure and tested with synthetic time. Everything else performs them: it reads
 //! the configuration, talks to the server, writes files and runs commands.
 
+pub mod agent;
 pub mod answers;
 pub mod certificate;
+pub mod check;
+pub mod cli;
 pub mod clock;
+pub mod configuration;
 pub mod connection;
 pub mod core;
 pub mod environment;
@@ -15,5 +19,15 @@ pub mod flags;
 pub mod host;
 pub mod log;
 pub mod owners;
+pub mod plan;
+pub mod process;
+pub mod render;
+pub mod revoke;
 pub mod sentence;
+pub mod session;
+pub mod sinks;
+pub mod state;
+pub mod status;
+pub mod templates;
 pub mod volume;
+pub mod wait;

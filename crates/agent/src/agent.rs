@@ -1,0 +1,478 @@
+//! The agent as a program: signals first, then configuration, then one loop that waits for reports, alarms and
+//! signals, and at the end an orderly leaving. Decisions are made in `core`, one login's work in `session`.
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{self, UnboundedReceiver},
+};
+
+use crate::{
+    clock::{self, Alarm},
+    core::{
+        chance::Spread,
+        machine::Rule,
+        message::{Event, Leave, Stop},
+        moment::Moment,
+    },
+    environment::Environment,
+    exit::ExitStatus,
+    log::Log,
+    plan::Plan,
+    process::Children,
+    sentence,
+    session::{Context, Report, Session, SessionError},
+    state::{self, StateFolder},
+    status::Status,
+    volume::{self, Placing},
+};
+
+const AGENT: &str = "agent";
+/// How long the agent may take to revoke what it holds.
+const LEAVING_TIME: Duration = Duration::from_secs(1);
+/// Where the kubelet picks up the last words of a container.
+const LAST_WORDS: &str = "/dev/termination-log";
+
+/// The signals that matter. Made before anything else, so that none is lost.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    hang_up: Signal,
+    user_1: Signal,
+    user_2: Signal,
+    child: Signal,
+}
+
+/// Why the agent cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A login.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The file with the number of the process.
+    #[error("failed to write the pid file")]
+    PidFile(#[source] volume::VolumeError),
+    /// The kernel gives no timer or signal.
+    #[error("failed to prepare the event loop")]
+    System(#[from] std::io::Error),
+}
+
+enum Happening {
+    Report(usize, Box<Report>),
+    Alarm,
+    Stop,
+    Reload,
+    Quit,
+    ChildEnded,
+    Nothing,
+}
+
+impl Signals {
+    /// Installs the handlers; needs a running event loop.
+    ///
+    /// # Errors
+    /// The kernel refuses one.
+    pub fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hang_up: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
+            user_2: signal(SignalKind::user_defined2())?,
+            child: signal(SignalKind::child())?,
+        })
+    }
+
+    async fn next(&mut self) -> Happening {
+        tokio::select! {
+            _ = self.terminate.recv() => Happening::Stop,
+            _ = self.interrupt.recv() => Happening::Stop,
+            _ = self.quit.recv() => Happening::Quit,
+            _ = self.hang_up.recv() => Happening::Reload,
+            _ = self.user_1.recv() => Happening::Nothing,
+            _ = self.user_2.recv() => Happening::Nothing,
+            _ = self.child.recv() => Happening::ChildEnded,
+        }
+    }
+}
+
+/// Keeps the memory of this process out of core dumps and away from other processes of the same user. Called
+/// before the first secret is read.
+pub fn keep_memory_private() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Runs the agent to its end.
+///
+/// # Errors
+/// It cannot begin: a login's settings, a sink, the pid file.
+pub async fn run(
+    plan: Plan,
+    environment: Environment,
+    log: Log,
+    mut signals: Signals,
+    mut reload: impl FnMut(&Log),
+) -> Result<ExitStatus, AgentError> {
+    let (reports, mut incoming) = mpsc::unbounded_channel();
+    let state = plan.state_folder.clone().map(StateFolder::new);
+    let boot = state::boot();
+    let children = Children::default();
+    let mut sessions = Vec::new();
+    for (number, login) in plan.logins.into_iter().enumerate() {
+        let context = Context {
+            reports: reports.clone(),
+            number,
+            log: log.clone(),
+            environment: command_environment(&environment, &login.connection),
+            state: state.clone(),
+            boot: boot.clone(),
+            children: children.clone(),
+        };
+        sessions.push(Session::new(
+            login,
+            context,
+            Box::new(Spread::seeded(seed())),
+        )?);
+    }
+    let pid_file = plan.pid_file.as_deref();
+    if let Some(path) = pid_file {
+        write_pid(path).map_err(AgentError::PidFile)?;
+    }
+    let mut agent = Agent {
+        sessions,
+        state,
+        log,
+        alarm: Alarm::new()?,
+        shown: String::new(),
+        ready: false,
+        hands_over: plan.hands_over,
+        is_first_process: rustix::process::getpid().is_init(),
+        children,
+        credentials: Vec::new(),
+    };
+    let leave = agent.work(&mut incoming, &mut signals, &mut reload).await?;
+    let status = agent.end(&leave, &mut signals).await;
+    if let Some(path) = pid_file {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(status)
+}
+
+struct Agent {
+    sessions: Vec<Session>,
+    state: Option<StateFolder>,
+    log: Log,
+    alarm: Alarm,
+    shown: String,
+    ready: bool,
+    hands_over: Rule,
+    is_first_process: bool,
+    children: Children,
+    credentials: Vec<CredentialsWatch>,
+}
+
+/// A file with credentials that is looked at from time to time.
+struct CredentialsWatch {
+    session: usize,
+    file: leasehold_vault::Watched,
+    look: Moment,
+    seen: Option<Vec<u8>>,
+}
+
+impl Agent {
+    async fn work(
+        &mut self,
+        incoming: &mut UnboundedReceiver<(usize, Report)>,
+        signals: &mut Signals,
+        reload: &mut impl FnMut(&Log),
+    ) -> Result<Leave, AgentError> {
+        for (number, session) in self.sessions.iter_mut().enumerate() {
+            if let Some(file) = session.watched() {
+                // Looking faster than every three seconds would cost more wake-ups than a new login gains.
+                let look = clock::now() + file.period.max(Duration::from_secs(3));
+                let seen = std::fs::read(&file.path).ok();
+                self.credentials.push(CredentialsWatch {
+                    session: number,
+                    file,
+                    look,
+                    seen,
+                });
+            }
+            session.start();
+        }
+        loop {
+            self.settle();
+            if let Some(leave) = self.leaving() {
+                return Ok(leave);
+            }
+            let looks = self.credentials.iter().map(|watch| watch.look);
+            let wakes = self
+                .sessions
+                .iter()
+                .filter_map(Session::wakes)
+                .chain(looks)
+                .min();
+            self.alarm.set(wakes)?;
+            let happening = tokio::select! {
+                Some((session, report)) = incoming.recv() => Happening::Report(session, Box::new(report)),
+                rung = self.alarm.rings() => { rung?; Happening::Alarm }
+                happening = signals.next() => happening,
+            };
+            match happening {
+                Happening::Report(number, report) => {
+                    if let Some(session) = self.sessions.get_mut(number) {
+                        session.report(*report);
+                    }
+                }
+                Happening::Alarm => {
+                    self.look_at_credentials();
+                    let now = clock::now();
+                    for session in &mut self.sessions {
+                        if session.wakes().is_some_and(|at| at <= now) {
+                            session.take(Event::Tick);
+                        }
+                    }
+                }
+                Happening::Stop => {
+                    self.log
+                        .info(AGENT, "shutdown triggered, stopping the agent");
+                    for session in &mut self.sessions {
+                        session.take(Event::Stop(Stop::Signal));
+                    }
+                }
+                Happening::Reload => {
+                    self.log.info(AGENT, "reload triggered");
+                    reload(&self.log);
+                    for session in &self.sessions {
+                        if let Err(error) = session.client().refresh() {
+                            let text = format!(
+                                "the old certificates stay in use: {}",
+                                sentence::chain(&error)
+                            );
+                            self.log.warn(AGENT, text);
+                        }
+                    }
+                }
+                Happening::Quit => std::process::exit(2),
+                Happening::ChildEnded => self.reap(),
+                Happening::Nothing => {}
+            }
+        }
+    }
+
+    /// What follows from the state of all logins together.
+    fn settle(&mut self) {
+        if !self.ready && self.sessions.iter().all(Session::is_ready) {
+            self.ready = true;
+            self.log.info(AGENT, "everything is in place");
+            if let Some(state) = &self.state
+                && let Err(error) = state.set_ready()
+            {
+                self.log.warn(AGENT, sentence::chain(&error));
+            }
+        }
+        let Some(state) = &self.state else {
+            return;
+        };
+        let status = Status {
+            ready: self.ready,
+            pid: std::process::id(),
+            logins: self.sessions.iter().map(Session::status).collect(),
+        };
+        let text = serde_json::to_string(&status).unwrap_or_default();
+        if text != self.shown {
+            if let Err(error) = state.set_status(&text) {
+                self.log.debug(AGENT, sentence::chain(&error));
+            }
+            self.shown = text;
+        }
+    }
+
+    /// How to end, when a login wants to: at once for a failure or a signal, and when all are done for init.
+    fn leaving(&self) -> Option<Leave> {
+        let wishes: Vec<&Leave> = self.sessions.iter().filter_map(Session::leave).collect();
+        let failed = wishes.iter().find(|leave| leave.status != 0);
+        if let Some(failed) = failed {
+            return Some((*failed).clone());
+        }
+        (wishes.len() == self.sessions.len())
+            .then(|| wishes.first().map(|leave| (*leave).clone()))?
+    }
+
+    fn look_at_credentials(&mut self) {
+        let now = clock::now();
+        for watch in self
+            .credentials
+            .iter_mut()
+            .filter(|watch| watch.look <= now)
+        {
+            watch.look = now + watch.file.period.max(Duration::from_secs(3));
+            let found = std::fs::read(&watch.file.path).ok();
+            // A file that has gone was read and removed, by us or on purpose; only new content counts.
+            if found.is_some() && found != watch.seen {
+                watch.seen = found;
+                if let Some(session) = self.sessions.get_mut(watch.session) {
+                    session.take(Event::CredentialsChanged);
+                }
+            }
+        }
+    }
+
+    /// As the first process of a container the agent inherits orphans, and nobody else would bury them.
+    fn reap(&self) {
+        if !self.is_first_process {
+            return;
+        }
+        use rustix::process::{Pid, WaitOptions, waitpid};
+        for pid in children_of_this_process() {
+            // Our own children are waited for by those who started them.
+            if !self.children.has(pid) {
+                let _ = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    async fn end(&mut self, leave: &Leave, signals: &mut Signals) -> ExitStatus {
+        let words = leave
+            .failure
+            .as_ref()
+            .or_else(|| self.sessions.iter().find_map(Session::trouble));
+        if let Some(failure) = words {
+            last_words(&failure.text);
+        }
+        if let Some(failure) = &leave.failure {
+            self.log.error(AGENT, format!("the agent ends: {failure}"));
+        }
+        tokio::select! {
+            () = self.revoke() => {}
+            // A second signal means now.
+            happening = signals.next() => if matches!(happening, Happening::Stop) {},
+        }
+        match leave.status {
+            0 => ExitStatus::Done,
+            1 => ExitStatus::Failed,
+            status => ExitStatus::Child(status),
+        }
+    }
+
+    /// Revokes every token that a login wants revoked, all at once and within the time there is.
+    async fn revoke(&self) {
+        let begun = Instant::now();
+        let mut calls = tokio::task::JoinSet::new();
+        for session in &self.sessions {
+            let generations = session
+                .leave()
+                .map(|leave| leave.revoke.clone())
+                .unwrap_or_default();
+            if !generations.is_empty()
+                && self.hands_over == Rule::Off
+                && let Some(state) = &self.state
+            {
+                state.forget(session.name());
+            }
+            for generation in generations {
+                let Some(token) = session.token_of(generation).cloned() else {
+                    continue;
+                };
+                let client = session.client().clone();
+                calls.spawn(async move { client.revoke_self(&token).await });
+            }
+        }
+        let mut failed = None;
+        let revoked = calls.len();
+        let all = async {
+            while let Some(call) = calls.join_next().await {
+                if let Ok(Err(error)) = call {
+                    failed = Some(error.to_string());
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(LEAVING_TIME, all).await.is_ok();
+        match (revoked, in_time, failed) {
+            (0, ..) => {}
+            (_, false, _) => self.log.warn(
+                AGENT,
+                "the server did not revoke the token in time; token and leases end by their TTLs",
+            ),
+            (_, true, Some(error)) => self.log.warn(
+                AGENT,
+                format!(
+                    "the token could not be revoked, it and its leases end by their TTLs: {error}"
+                ),
+            ),
+            (_, true, None) => {
+                let took = begun.elapsed().as_millis();
+                self.log.info(
+                    AGENT,
+                    format!("revoked the token and its leases in {took} ms"),
+                );
+            }
+        }
+    }
+}
+
+impl From<AgentError> for ExitCode {
+    fn from(_: AgentError) -> Self {
+        ExitStatus::Failed.into()
+    }
+}
+
+/// The numbers of all children, as the kernel lists them by thread.
+fn children_of_this_process() -> Vec<i32> {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Writes a container's last words where the kubelet looks for them, if there is such a place.
+pub fn last_words(text: &str) {
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(LAST_WORDS);
+    if let Ok(mut file) = file {
+        use std::io::Write as _;
+        let short: String = text.chars().take(2000).collect();
+        let _ = file.write_all(short.as_bytes());
+    }
+}
+
+fn write_pid(path: &Path) -> Result<(), volume::VolumeError> {
+    let placing = Placing {
+        mode: Some(0o600),
+        ..Placing::default()
+    };
+    volume::place(path, std::process::id().to_string().as_bytes(), &placing).map(|_| ())
+}
+
+/// The environment of commands: the agent's own and where the server is, as the established agent adds it.
+fn command_environment(
+    environment: &Environment,
+    connection: &leasehold_vault::Settings,
+) -> Environment {
+    environment
+        .clone()
+        .with("VAULT_ADDR", &connection.address.to_string())
+}
+
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u64::from_ne_bytes(bytes)
+}

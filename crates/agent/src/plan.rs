@@ -1,0 +1,374 @@
+//! From a configuration to what the agent does: which logins, which templates, which rules. Everything is
+//! decided here once; nothing is read or sent.
+
+use std::{path::PathBuf, time::Duration};
+
+use leasehold_config::{
+    AgentConfig, ChangeCommand, Method, MethodKind, Mode, Server, Sink, Template,
+};
+use leasehold_vault::{MethodSettings, Settings as Connection};
+
+use crate::{
+    connection::{self, ConnectionError, ConnectionFlags},
+    core::{
+        machine::{Rule, Settings},
+        rendering::{Severity, TemplateRules},
+        secrets::SecretRules,
+        token::LoginPauses,
+    },
+    environment::Environment,
+};
+
+/// The first pause after a failed read, when the login method names none.
+const FIRST_READ_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause after a failed read, when the login method names none.
+const LARGEST_READ_PAUSE: Duration = Duration::from_secs(60);
+
+/// What one login does.
+#[derive(Debug, Clone)]
+pub struct LoginPlan {
+    /// Its name; empty for the one of `auto_auth`.
+    pub name: String,
+    /// The server.
+    pub connection: Connection,
+    /// How to log in.
+    pub method: MethodSettings,
+    /// Whether changed credentials cause a new login.
+    pub watch_credentials: Rule,
+    /// Where its tokens go.
+    pub sinks: Vec<Sink>,
+    /// Its templates, in the order of the configuration.
+    pub templates: Vec<Template>,
+    /// The distinct commands of its templates.
+    pub commands: Vec<ChangeCommand>,
+    /// The rules for the machine.
+    pub settings: Settings,
+}
+
+/// What the agent does.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The logins; the first is that of `auto_auth`.
+    pub logins: Vec<LoginPlan>,
+    /// Where the number of the process goes.
+    pub pid_file: Option<PathBuf>,
+    /// Where a restart finds what to adopt.
+    pub state_folder: Option<PathBuf>,
+    /// Sentences of the injector, said first.
+    pub findings: Vec<String>,
+    /// Whether the state is left for the sidecar at the end.
+    pub hands_over: Rule,
+}
+
+/// Why there is nothing that the agent could do.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There is no login.
+    #[error("the configuration has no `auto_auth` block, so there is nothing to log in with")]
+    NoLogin,
+    /// A template names a login that does not exist.
+    #[error(
+        "`leasehold.template_logins` gives the template for `{destination}` the login `{login}`, which `leasehold.logins` does not have"
+    )]
+    NoSuchLogin {
+        /// The template.
+        destination: String,
+        /// The login.
+        login: String,
+    },
+    /// The pauses contradict each other.
+    #[error("`min_backoff` ({min:?}) must be below `max_backoff` ({max:?})")]
+    Backoff {
+        /// The first pause.
+        min: Duration,
+        /// The longest pause.
+        max: Duration,
+    },
+    /// The method is one that this agent does not have.
+    #[error(
+        "the login method `{0}` is not one of this agent's; accepted are kubernetes, jwt, approle, cert, token_file, userpass and ldap, and for the others the injector can be told to use the vault agent's image"
+    )]
+    Method(&'static str),
+    /// There is no way to the server.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// Plans a run.
+///
+/// # Errors
+/// The configuration lacks a login, or contradicts itself.
+pub fn plan(
+    config: &AgentConfig,
+    flags: &ConnectionFlags,
+    environment: &Environment,
+) -> Result<Plan, PlanError> {
+    let auto_auth = config.auto_auth.as_ref().ok_or(PlanError::NoLogin)?;
+    let stanza = config.leasehold.clone().unwrap_or_default();
+    let login_of = |template: &Template| {
+        stanza
+            .template_logins
+            .iter()
+            .find(|(destination, _)| *destination == template.destination)
+            .map_or("", |(_, login)| login.as_str())
+    };
+    if let Some((destination, login)) = stanza
+        .template_logins
+        .iter()
+        .find(|(_, login)| !stanza.logins.iter().any(|known| known.name == *login))
+    {
+        let (destination, login) = (destination.clone(), login.clone());
+        return Err(PlanError::NoSuchLogin { destination, login });
+    }
+    let watch = if auto_auth.enable_reauth_on_new_credentials {
+        Rule::On
+    } else {
+        Rule::Off
+    };
+    let templates_of = |name: &str| -> Vec<Template> {
+        config
+            .templates
+            .iter()
+            .filter(|template| login_of(template) == name)
+            .cloned()
+            .collect()
+    };
+    let connection = connection::settings(
+        flags,
+        environment,
+        &config.vault,
+        auto_auth.method.namespace.as_deref(),
+    )?;
+    let mut logins = vec![LoginPlan {
+        name: String::new(),
+        connection,
+        method: method(&auto_auth.method)?,
+        watch_credentials: watch,
+        sinks: auto_auth.sinks.clone(),
+        settings: settings(config, &auto_auth.method, &config.vault)?,
+        templates: templates_of(""),
+        commands: Vec::new(),
+    }];
+    for login in &stanza.logins {
+        // The flags and variables of the connection tell about the first server, not about further ones.
+        let inherited = Server {
+            address: login
+                .vault
+                .address
+                .clone()
+                .or_else(|| config.vault.address.clone()),
+            ..login.vault.clone()
+        };
+        let (flags, environment) = match login.vault.address {
+            Some(_) => (&ConnectionFlags::default(), &Environment::default()),
+            None => (flags, environment),
+        };
+        let namespace = login.method.namespace.as_deref();
+        logins.push(LoginPlan {
+            name: login.name.clone(),
+            connection: connection::settings(flags, environment, &inherited, namespace)?,
+            method: method(&login.method)?,
+            watch_credentials: Rule::Off,
+            sinks: Vec::new(),
+            settings: settings(config, &login.method, &login.vault)?,
+            templates: templates_of(&login.name),
+            commands: Vec::new(),
+        });
+    }
+    for login in &mut logins {
+        complete(login);
+    }
+    Ok(Plan {
+        logins,
+        pid_file: config.pid_file.clone().map(PathBuf::from),
+        state_folder: stanza.state_dir.map(PathBuf::from),
+        findings: stanza.findings,
+        hands_over: if config.exit_after_auth {
+            Rule::On
+        } else {
+            Rule::Off
+        },
+    })
+}
+
+/// Fills in what follows from the login's templates and sinks.
+fn complete(login: &mut LoginPlan) {
+    for template in &login.templates {
+        let command = template.command.as_ref().map(|command| {
+            let known = login.commands.iter().position(|known| known == command);
+            known.unwrap_or_else(|| {
+                login.commands.push(command.clone());
+                login.commands.len() - 1
+            })
+        });
+        login.settings.templates.push(TemplateRules {
+            severity: if template.error_fatal {
+                Severity::Fatal
+            } else {
+                Severity::Logged
+            },
+            command,
+            wait: template.wait.map(|wait| (wait.min, wait.max)),
+        });
+    }
+    login.settings.sinks = if login.sinks.is_empty() {
+        Rule::Off
+    } else {
+        Rule::On
+    };
+}
+
+fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Settings, PlanError> {
+    let (min, max) = (method.first_backoff(), method.longest_backoff());
+    if min >= max {
+        return Err(PlanError::Backoff { min, max });
+    }
+    let rule = |on: bool| if on { Rule::On } else { Rule::Off };
+    let stanza = config.leasehold.as_ref();
+    let native = stanza.and_then(|stanza| stanza.mode) == Some(Mode::Native);
+    let revoke = stanza
+        .and_then(|stanza| stanza.revoke_on_exit)
+        .unwrap_or(native);
+    Ok(Settings {
+        login: LoginPauses {
+            first: min,
+            largest: max,
+        },
+        exit_on_login_error: rule(method.exit_on_err),
+        exit_on_refusal: rule(config.template_config.exit_on_retry_failure),
+        exit_when_complete: rule(config.exit_after_auth),
+        // What an init container leaves is what the pod goes on with.
+        revoke_on_exit: rule(revoke && !config.exit_after_auth),
+        revoke_after_hand_over: rule(stanza.is_some_and(|stanza| stanza.revoke_after_handover)),
+        sinks: Rule::Off,
+        secrets: SecretRules {
+            static_interval: config.template_config.static_secret_render_interval,
+            threshold: config.template_config.lease_renewal_threshold,
+            retries: server.num_retries,
+            first_pause: method.min_backoff.unwrap_or(FIRST_READ_PAUSE),
+            largest_pause: method.max_backoff.unwrap_or(LARGEST_READ_PAUSE),
+        },
+        templates: Vec::new(),
+    })
+}
+
+fn method(method: &Method) -> Result<MethodSettings, PlanError> {
+    let known = leasehold_vault::METHODS.contains(&method.kind.name());
+    if !known {
+        return Err(PlanError::Method(method.kind.name()));
+    }
+    let config = method
+        .config
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Ok(MethodSettings {
+        kind: method.kind.name().to_owned(),
+        mount_path: Some(method.mount_path.clone()),
+        // The connection has the namespace already, be it the method's or one that comes before it.
+        namespace: None,
+        wrap_ttl: method.wrap_ttl,
+        config: config
+            .filter(|(key, _)| accepts(method.kind, key))
+            .collect(),
+    })
+}
+
+/// The injector writes `token_path` for every method; only one reads it.
+fn accepts(kind: MethodKind, key: &str) -> bool {
+    key != "token_path" || kind == MethodKind::Kubernetes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Plan, PlanError> {
+        let parsed = leasehold_config::load([("test.hcl", text)]).unwrap();
+        plan(
+            &parsed.config,
+            &ConnectionFlags::default(),
+            &Environment::default(),
+        )
+    }
+
+    const LOGIN: &str = r#"
+        vault { address = "http://127.0.0.1:8200" }
+        auto_auth { method "kubernetes" { config = { role = "checkout" } } }
+    "#;
+
+    fn with(rest: &str) -> Result<Plan, PlanError> {
+        let template = r#"template { contents = "x" destination = "/tmp/x" command = "true" }
+            template { contents = "y" destination = "/tmp/y" command = "true" error_fatal = false }"#;
+        read(&format!("{LOGIN}{template}{rest}"))
+    }
+
+    #[test]
+    fn templates_with_the_same_command_share_it() {
+        let plan = with("").unwrap();
+        let login = &plan.logins[0];
+        assert_eq!(login.commands.len(), 1);
+        let rules: Vec<_> = login
+            .settings
+            .templates
+            .iter()
+            .map(|rules| (rules.severity, rules.command))
+            .collect();
+        assert_eq!(
+            rules,
+            [(Severity::Fatal, Some(0)), (Severity::Logged, Some(0))]
+        );
+    }
+
+    #[test]
+    fn revokes_at_the_end_by_mode_unless_told() {
+        let check = |rest: &str, expected: Rule| {
+            let plan = with(rest).unwrap();
+            assert_eq!(plan.logins[0].settings.revoke_on_exit, expected, "{rest}");
+        };
+        check("", Rule::Off);
+        check(r#"leasehold { mode = "native" }"#, Rule::On);
+        check(
+            r#"leasehold { mode = "native" revoke_on_exit = false }"#,
+            Rule::Off,
+        );
+        check(r#"leasehold { mode = "sidecar" }"#, Rule::Off);
+        check(
+            r#"leasehold { mode = "sidecar" revoke_on_exit = true }"#,
+            Rule::On,
+        );
+        check(
+            r#"exit_after_auth = true leasehold { mode = "init" revoke_on_exit = true }"#,
+            Rule::Off,
+        );
+    }
+
+    #[test]
+    fn reads_pause_by_their_own_rule_unless_the_method_names_pauses() {
+        let plain = with("").unwrap().logins[0].settings.secrets;
+        assert_eq!(
+            (plain.first_pause, plain.largest_pause),
+            (FIRST_READ_PAUSE, LARGEST_READ_PAUSE)
+        );
+        let text = r#"vault { address = "http://127.0.0.1:8200" retry { num_retries = -1 } }
+            auto_auth { method "kubernetes" { min_backoff = "2s" max_backoff = "3s" config = { role = "r" } } }
+            template { contents = "x" destination = "/tmp/x" }"#;
+        let named = read(text).unwrap().logins[0].settings.secrets;
+        assert_eq!(named.first_pause, Duration::from_secs(2));
+        assert_eq!(named.largest_pause, Duration::from_secs(3));
+        assert_eq!(named.retries, 0);
+    }
+
+    #[test]
+    fn a_method_of_the_other_agent_is_refused_in_words() {
+        let text = r#"auto_auth { method "kerberos" { config = { username = "a" service = "b"
+            realm = "c" keytab_path = "/d" krb5conf_path = "/e" } } }
+            template { contents = "x" destination = "/tmp/x" }"#;
+        let error = read(text).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`kerberos` is not one of this agent's"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,707 @@
+//! One login at work: its machine, its connection, its tokens, its answers and its templates. It performs what
+//! the machine decides, and turns what comes back into events.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+    time::SystemTime,
+};
+
+use leasehold_template::{Dependency, Snapshot};
+use leasehold_vault::{
+    Client, LeaseId, LoggedIn, Login, LoginError, MethodError, SetupError, Token,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    answers::{self, Content, Got, Unanswered},
+    clock,
+    core::{
+        failure::{Failure, FailureKind},
+        lifetime::Lifetime,
+        machine::{Machine, Rule},
+        message::{Action, AdoptedSecret, Change, Event, Leave, Level, Line},
+        moment::Moment,
+        rendering::{CommandId, DependencyId, RenderOutcome, TemplateId},
+        token::{Generation, Grant},
+    },
+    environment::Environment,
+    host,
+    log::Log,
+    plan::LoginPlan,
+    process, sentence,
+    sinks::{self, Content as SinkContent},
+    state::{Kept, KeptSecret, StateFolder},
+    status::{LoginStatus, SecretStatus, TemplateStatus},
+    templates::Loaded,
+};
+
+const SINK: &str = "agent.sink.file";
+const AGENT: &str = "agent";
+
+/// What a task brings back.
+pub enum Report {
+    /// A login ended; the method comes back with what it remembers.
+    LoggedIn(Box<Login>, Result<Box<LoggedIn>, LoginError>),
+    /// A read ended.
+    Fetched(DependencyId, Generation, Box<Result<Got, Unanswered>>),
+    /// Anything that needs no value.
+    Event(Event),
+}
+
+/// One login at work.
+pub struct Session {
+    plan: LoginPlan,
+    machine: Machine,
+    client: Client,
+    login: Option<Box<Login>>,
+    tokens: BTreeMap<Generation, Token>,
+    wrapped: Option<SinkContent>,
+    questions: Questions,
+    snapshot: Snapshot,
+    answers: BTreeMap<DependencyId, KeptAnswer>,
+    templates: Vec<Loaded>,
+    context: Context,
+    queue: VecDeque<Event>,
+    unsaved: bool,
+    ready: bool,
+    leave: Option<Leave>,
+}
+
+/// What a session shares with the program around it.
+#[derive(Clone)]
+pub struct Context {
+    /// Where reports go, with the session's number.
+    pub reports: UnboundedSender<(usize, Report)>,
+    /// The session's number.
+    pub number: usize,
+    /// The log.
+    pub log: Log,
+    /// The environment that commands and templates see.
+    pub environment: Environment,
+    /// Where the state goes.
+    pub state: Option<StateFolder>,
+    /// Names this start of the machine.
+    pub boot: String,
+    /// The processes that commands have started.
+    pub children: process::Children,
+}
+
+struct KeptAnswer {
+    content: Content,
+    lease: LeaseId,
+    lifetime: Lifetime,
+}
+
+/// Why a login cannot begin its work.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The method's settings.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// The connection.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A sink.
+    #[error("a token sink cannot be written")]
+    Sink(#[from] crate::volume::VolumeError),
+}
+
+impl Session {
+    /// Prepares a login: nothing is sent yet.
+    ///
+    /// # Errors
+    /// Settings, connection or sinks cannot be used.
+    pub fn new(
+        plan: LoginPlan,
+        context: Context,
+        chance: Box<dyn crate::core::chance::Chance>,
+    ) -> Result<Self, SessionError> {
+        let login = Login::new(&plan.method)?;
+        let client = Client::new(plan.connection.clone())?;
+        sinks::check(&plan.sinks)?;
+        let templates = plan.templates.iter().cloned().map(Loaded::read).collect();
+        Ok(Self {
+            machine: Machine::new(plan.settings.clone(), chance),
+            plan,
+            client,
+            login: Some(Box::new(login)),
+            tokens: BTreeMap::new(),
+            wrapped: None,
+            questions: Questions::default(),
+            snapshot: Snapshot::new(),
+            answers: BTreeMap::new(),
+            templates,
+            context,
+            queue: VecDeque::new(),
+            unsaved: false,
+            ready: false,
+            leave: None,
+        })
+    }
+
+    /// Begins, with what an earlier run kept where there is some.
+    pub fn start(&mut self) {
+        let kept = self
+            .context
+            .state
+            .as_ref()
+            .and_then(|state| state.load(&self.plan.name, &self.origin(), &self.context.boot));
+        let event = kept
+            .and_then(|kept| self.adopt(&kept))
+            .unwrap_or(Event::Start);
+        self.take(event);
+    }
+
+    /// The next moment at which something is due.
+    #[must_use]
+    pub fn wakes(&self) -> Option<Moment> {
+        self.machine.wakes()
+    }
+
+    /// Whether everything of this login is in place.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// How the session wants the agent to end, once it does.
+    #[must_use]
+    pub const fn leave(&self) -> Option<&Leave> {
+        self.leave.as_ref()
+    }
+
+    /// What stands in the way now.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Failure> {
+        self.machine.trouble()
+    }
+
+    /// The connection.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The token in use.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        self.tokens.get(&self.machine.token().usable()?)
+    }
+
+    /// The token of a login, as long as it may be revoked.
+    #[must_use]
+    pub fn token_of(&self, generation: Generation) -> Option<&Token> {
+        self.tokens.get(&generation)
+    }
+
+    /// The name of the login.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// The file whose change means new credentials, where the configuration wants it watched.
+    #[must_use]
+    pub fn watched(&self) -> Option<leasehold_vault::Watched> {
+        let login = self
+            .login
+            .as_ref()
+            .filter(|_| self.plan.watch_credentials == Rule::On)?;
+        login.watched()
+    }
+
+    /// Takes in what a task brought back.
+    pub fn report(&mut self, report: Report) {
+        match report {
+            Report::LoggedIn(login, result) => {
+                self.login = Some(login);
+                let event = self.logged_in(result);
+                self.take(event);
+            }
+            Report::Fetched(id, generation, result) => {
+                let event = self.fetched(id, generation, *result);
+                self.take(event);
+            }
+            Report::Event(event) => self.take(event),
+        }
+    }
+
+    /// Takes in an event and does all that follows from it at once.
+    pub fn take(&mut self, event: Event) {
+        self.queue.push_back(event);
+        while let Some(event) = self.queue.pop_front() {
+            for action in self.machine.on(event, clock::now()) {
+                self.perform(action);
+            }
+        }
+        if std::mem::take(&mut self.unsaved) {
+            self.save();
+        }
+    }
+
+    /// What `status` and the metrics show.
+    #[must_use]
+    pub fn status(&self) -> LoginStatus {
+        let secrets = self.machine.secrets().filter_map(|(id, secret)| {
+            Some(SecretStatus {
+                name: shown(self.questions.get(id)?),
+                present: secret.is_there(),
+                ends: secret.ends().map(Moment::since_start),
+                next: secret.wakes().map(Moment::since_start),
+                error: secret.last_failure().cloned().map(Into::into),
+            })
+        });
+        let templates =
+            self.machine
+                .templates()
+                .zip(&self.templates)
+                .map(|((rendered, failure), template)| TemplateStatus {
+                    destination: template.destination().to_owned(),
+                    rendered: rendered == Rule::On,
+                    error: failure.cloned().map(Into::into),
+                });
+        LoginStatus {
+            name: self.plan.name.clone(),
+            logged_in: self.machine.token().usable().is_some(),
+            logins: self.machine.token().generation().unwrap_or_default(),
+            token_ends: self.machine.token().ends().map(Moment::since_start),
+            token_next: self.machine.token().next_renewal().map(Moment::since_start),
+            complete: self.machine.is_complete(),
+            error: self.trouble().cloned().map(Into::into),
+            secrets: secrets.collect(),
+            templates: templates.collect(),
+        }
+    }
+
+    fn adopt(&mut self, kept: &Kept) -> Option<Event> {
+        let token = Token::new(kept.token.clone()).ok()?;
+        self.tokens.insert(kept.generation, token);
+        let now = clock::now();
+        let mut secrets = Vec::new();
+        for secret in &kept.secrets {
+            if secret.ends().is_some_and(|ends| ends <= now) {
+                continue;
+            }
+            let Ok(answer) = secret.content.answer() else {
+                continue;
+            };
+            let dependency = secret.dependency();
+            let id = self.questions.id(&dependency);
+            self.snapshot.insert(dependency, answer);
+            self.answers.insert(
+                id,
+                KeptAnswer {
+                    content: secret.content.clone(),
+                    lease: LeaseId::new(secret.lease.clone()),
+                    lifetime: secret.lifetime(),
+                },
+            );
+            secrets.push(AdoptedSecret {
+                dependency: id,
+                generation: secret.generation,
+                lifetime: secret.lifetime(),
+                ends: secret.ends(),
+            });
+        }
+        let count = secrets.len();
+        self.context.log.info(
+            AGENT,
+            format!("found the state of an earlier run: a token and {count} answers"),
+        );
+        Some(Event::Adopt {
+            generation: kept.generation,
+            secrets,
+        })
+    }
+
+    fn save(&mut self) {
+        let Some(state) = &self.context.state else {
+            return;
+        };
+        let generation = self.machine.token().generation();
+        let Some((generation, token)) =
+            generation.and_then(|generation| Some((generation, self.tokens.get(&generation)?)))
+        else {
+            return;
+        };
+        let secrets = self.machine.secrets().filter_map(|(id, secret)| {
+            let answer = self.answers.get(&id)?;
+            Some(KeptSecret::new(
+                self.questions.get(id)?,
+                secret.generation()?,
+                answer.lifetime,
+                secret.ends(),
+                answer.lease.expose().to_owned(),
+                answer.content.clone(),
+            ))
+        });
+        let kept = Kept::new(
+            self.origin(),
+            self.context.boot.clone(),
+            generation,
+            token.expose().to_owned(),
+            secrets.collect(),
+        );
+        if let Err(error) = state.save(&self.plan.name, &kept) {
+            let text = format!("a restart will log in anew: {}", sentence::chain(&error));
+            self.context.log.warn(AGENT, text);
+        }
+    }
+
+    /// What tells this login from any other.
+    fn origin(&self) -> String {
+        let method = &self.plan.method;
+        let config: Vec<String> = method
+            .config
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        format!(
+            "{} {} {} {} {}",
+            self.plan.connection.address,
+            self.plan
+                .connection
+                .namespace
+                .as_deref()
+                .unwrap_or_default(),
+            method.kind,
+            method.mount_path.as_deref().unwrap_or_default(),
+            config.join(" ")
+        )
+    }
+
+    fn logged_in(&mut self, result: Result<Box<LoggedIn>, LoginError>) -> Event {
+        let (token, grant) = match result.map(|boxed| *boxed) {
+            Ok(LoggedIn::Token(auth)) => {
+                let ttl = Some(auth.lease_duration).filter(|ttl| !ttl.is_zero());
+                (auth.client_token, Grant::fresh(ttl, auth.renewable))
+            }
+            Ok(LoggedIn::Adopted { token, status }) => (token, grant(&status)),
+            Ok(LoggedIn::Wrapped(info)) => {
+                self.wrapped = Some(SinkContent::Wrapped(info.sink_line()));
+                return Event::LoggedInWrapped;
+            }
+            Err(error) => {
+                let kind = match &error {
+                    LoginError::Refused { error, .. } => answers::kind(error),
+                    _ => FailureKind::Local,
+                };
+                return Event::LoginFailed(Failure::new(kind, sentence::chain(&error)));
+            }
+        };
+        let next = self
+            .machine
+            .token()
+            .generation()
+            .map_or(1, |generation| generation + 1);
+        self.tokens.insert(next, token);
+        // Two logins back everything has ended or is about to; what is kept longer is kept for nothing.
+        let oldest = next.saturating_sub(3);
+        self.tokens.retain(|&generation, _| generation >= oldest);
+        Event::LoggedIn(grant)
+    }
+
+    fn fetched(
+        &mut self,
+        dependency: DependencyId,
+        generation: Generation,
+        result: Result<Got, Unanswered>,
+    ) -> Event {
+        let got = match result {
+            Ok(got) => got,
+            Err(unanswered) => {
+                return Event::FetchFailed {
+                    dependency,
+                    generation,
+                    failure: unanswered.into_failure(),
+                };
+            }
+        };
+        for warning in &got.warnings {
+            self.context.log.warn(AGENT, format!("(view) {warning}"));
+        }
+        let answer = match got.content.answer() {
+            Ok(answer) => answer,
+            Err(error) => {
+                let path = self
+                    .questions
+                    .get(dependency)
+                    .map(shown)
+                    .unwrap_or_default();
+                let text = format!("the answer to {path} cannot be used: {error}");
+                let failure = Failure::new(FailureKind::ServerError(None), text);
+                return Event::FetchFailed {
+                    dependency,
+                    generation,
+                    failure,
+                };
+            }
+        };
+        let before = self.answers.get(&dependency);
+        let same = before.is_some_and(|before| before.content.shows_the_same_as(&got.content));
+        if !same && let Some(question) = self.questions.get(dependency) {
+            self.snapshot.insert(question.clone(), answer);
+        }
+        let lifetime = got.lifetime;
+        let kept = KeptAnswer {
+            content: got.content,
+            lease: got.lease,
+            lifetime,
+        };
+        self.answers.insert(dependency, kept);
+        let change = if same { Change::Same } else { Change::New };
+        Event::Fetched {
+            dependency,
+            generation,
+            lifetime,
+            change,
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::LogIn => self.log_in(),
+            Action::RenewToken(generation) => self.renew_token(generation),
+            Action::CheckToken(generation) => self.check_token(generation),
+            Action::RevokeToken(generation) => self.revoke_token(generation),
+            Action::Fetch(id, generation) => self.fetch(id, generation),
+            Action::RenewLease(id, generation) => self.renew_lease(id, generation),
+            Action::Forget(id) => {
+                if let Some(question) = self.questions.get(id) {
+                    self.snapshot.remove(question);
+                }
+                self.answers.remove(&id);
+                self.unsaved = true;
+            }
+            Action::Render(id) => self.render(id),
+            Action::WriteSinks(generation) => self.write_sinks(generation),
+            Action::Run(id) => self.run(id),
+            Action::Ready => self.ready = true,
+            Action::Save => self.unsaved = true,
+            Action::Log(line) => self.context.log.say(&line),
+            Action::Leave(leave) => self.leave = Some(leave),
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = Report> + 'static) {
+        let (reports, number) = (self.context.reports.clone(), self.context.number);
+        tokio::task::spawn_local(async move {
+            // Nobody listens any more when the agent is leaving.
+            let _ = reports.send((number, task.await));
+        });
+    }
+
+    fn log_in(&mut self) {
+        let Some(mut login) = self.login.take() else {
+            return;
+        };
+        let client = self.client.clone();
+        self.spawn(async move {
+            let result = login.log_in(&client).await;
+            Report::LoggedIn(login, result.map(Box::new))
+        });
+    }
+
+    fn with_token<F: Future<Output = Report> + 'static>(
+        &self,
+        generation: Generation,
+        call: impl FnOnce(Client, Token) -> F,
+    ) {
+        if let Some(token) = self.tokens.get(&generation) {
+            self.spawn(call(self.client.clone(), token.clone()));
+        }
+    }
+
+    fn renew_token(&self, generation: Generation) {
+        self.with_token(generation, |client, token| async move {
+            let answer = client.renew_self(&token, std::time::Duration::ZERO).await;
+            let answer = answer.map_err(|error| failure(&error)).map(|auth| {
+                let ttl = Some(auth.lease_duration).filter(|ttl| !ttl.is_zero());
+                Grant::fresh(ttl, auth.renewable)
+            });
+            Report::Event(Event::TokenRenewed(generation, answer))
+        });
+    }
+
+    fn check_token(&self, generation: Generation) {
+        self.with_token(generation, |client, token| async move {
+            let answer = client.lookup_self(&token).await;
+            let answer = answer
+                .map_err(|error| failure(&error))
+                .map(|status| grant(&status));
+            Report::Event(Event::TokenChecked(generation, answer))
+        });
+    }
+
+    fn revoke_token(&self, generation: Generation) {
+        let log = self.context.log.clone();
+        self.with_token(generation, |client, token| async move {
+            match client.revoke_self(&token).await {
+                Ok(()) => log.info(
+                    "agent.auth.handler",
+                    "revoked the former token after the hand-over",
+                ),
+                Err(error) => log.warn(
+                    "agent.auth.handler",
+                    format!("the former token is left to its end: {error}"),
+                ),
+            }
+            Report::Event(Event::Tick)
+        });
+    }
+
+    fn fetch(&self, id: DependencyId, generation: Generation) {
+        let Some(question) = self.questions.get(id).cloned() else {
+            return;
+        };
+        self.with_token(generation, |client, token| async move {
+            let result = answers::fetch(&client, &token, &question, SystemTime::now()).await;
+            Report::Fetched(id, generation, Box::new(result))
+        });
+    }
+
+    fn renew_lease(&self, id: DependencyId, generation: Generation) {
+        let Some(lease) = self.answers.get(&id).map(|answer| answer.lease.clone()) else {
+            return;
+        };
+        let name = self.questions.get(id).map(shown).unwrap_or_default();
+        self.with_token(generation, |client, token| async move {
+            let renewed = client
+                .renew_lease(&token, &lease, std::time::Duration::ZERO)
+                .await;
+            let answer = match renewed {
+                Ok(renewed) => Ok((renewed.duration, renewed.renewable)),
+                Err(error) => Err(Failure::new(
+                    answers::kind(&error),
+                    format!("failed to renew the lease of {name}: {error}"),
+                )),
+            };
+            Report::Event(Event::LeaseRenewed {
+                dependency: id,
+                generation,
+                answer,
+            })
+        });
+    }
+
+    fn render(&mut self, id: TemplateId) {
+        let Some(template) = self.templates.get_mut(id) else {
+            return;
+        };
+        let mut machine = host::Machine::new(self.context.environment.clone());
+        let rendering = template.render(&self.snapshot, &mut machine);
+        if rendering.outcome == RenderOutcome::Written {
+            let (source, destination) = (template.source(), template.destination());
+            let text = format!("(runner) rendered {source:?} => {destination:?}");
+            self.context.log.info(AGENT, text);
+        }
+        let mut ids = |questions: &BTreeSet<Dependency>| -> BTreeSet<DependencyId> {
+            questions
+                .iter()
+                .map(|question| self.questions.id(question))
+                .collect()
+        };
+        let event = Event::Rendered {
+            template: id,
+            uses: ids(&rendering.uses),
+            missing: ids(&rendering.missing),
+            outcome: rendering.outcome,
+        };
+        self.queue.push_back(event);
+    }
+
+    fn write_sinks(&self, generation: Generation) {
+        let token = self
+            .tokens
+            .get(&generation)
+            .cloned()
+            .map(SinkContent::Token);
+        let Some(content) = self.wrapped.clone().or(token) else {
+            return;
+        };
+        let all = Rc::new(self.plan.sinks.clone());
+        let (client, context) = (self.client.clone(), self.context.clone());
+        self.spawn(async move {
+            for sink in all.iter() {
+                match sinks::write(sink, &content, &client, &context.environment).await {
+                    Ok(crate::volume::Placed::Unchanged) => {}
+                    Ok(crate::volume::Placed::Written) => context.log.say(
+                        &Line::new(Level::Info, SINK, "token written")
+                            .with("path", sink.path.clone()),
+                    ),
+                    Err(error) => {
+                        let failure = Failure::new(FailureKind::Local, sinks::in_words(&error));
+                        return Report::Event(Event::SinkFailed(generation, failure));
+                    }
+                }
+            }
+            Report::Event(Event::SinksWritten(generation))
+        });
+    }
+
+    fn run(&self, id: CommandId) {
+        let Some(change) = self.plan.commands.get(id).cloned() else {
+            return;
+        };
+        let (environment, children) = (
+            self.context.environment.clone(),
+            self.context.children.clone(),
+        );
+        self.spawn(async move {
+            let result = process::run(&change, &environment, &children).await;
+            Report::Event(Event::CommandEnded(id, result))
+        });
+    }
+}
+
+fn failure(error: &leasehold_vault::Error) -> Failure {
+    Failure::new(answers::kind(error), sentence::chain(error))
+}
+
+fn grant(status: &leasehold_vault::TokenStatus) -> Grant {
+    if status.is_endless() {
+        return Grant::fresh(None, false);
+    }
+    Grant {
+        granted: Some(std::time::Duration::from_secs(
+            status.creation_ttl.max(status.ttl),
+        )),
+        left: Some(std::time::Duration::from_secs(status.ttl)),
+        renewable: status.renewable,
+    }
+}
+
+/// A question for people.
+fn shown(question: &Dependency) -> String {
+    match question {
+        Dependency::Read { path, .. } => path.clone(),
+        Dependency::Write { path, .. } => format!("{path} (written)"),
+        Dependency::List { path } => format!("{path} (list)"),
+        Dependency::PkiCert { path, .. } => format!("{path} (certificate)"),
+        Dependency::File { path } => format!("{path} (file)"),
+    }
+}
+
+/// Gives each distinct question a number.
+#[derive(Default)]
+struct Questions {
+    numbers: BTreeMap<Dependency, DependencyId>,
+    questions: BTreeMap<DependencyId, Dependency>,
+}
+
+impl Questions {
+    fn id(&mut self, question: &Dependency) -> DependencyId {
+        if let Some(&id) = self.numbers.get(question) {
+            return id;
+        }
+        let id = DependencyId::try_from(self.numbers.len()).unwrap_or(DependencyId::MAX);
+        self.numbers.insert(question.clone(), id);
+        self.questions.insert(id, question.clone());
+        id
+    }
+
+    fn get(&self, id: DependencyId) -> Option<&Dependency> {
+        self.questions.get(&id)
+    }
+}

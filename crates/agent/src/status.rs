@@ -1,0 +1,189 @@
+//! What the agent tells about itself: the file behind `leasehold-agent status`, in words and as JSON.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::{failure::Failure, moment::Moment};
+
+/// The whole agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether everything is rendered.
+    pub ready: bool,
+    /// The process.
+    pub pid: u32,
+    /// Each login.
+    pub logins: Vec<LoginStatus>,
+}
+
+/// One login. Moments are counted from the machine's start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoginStatus {
+    /// Its name; empty for the first.
+    pub name: String,
+    /// Whether there is a token.
+    pub logged_in: bool,
+    /// How many logins there were, those of earlier runs included.
+    pub logins: u32,
+    /// When the token ends.
+    pub token_ends: Option<Duration>,
+    /// When it is next renewed or replaced.
+    pub token_next: Option<Duration>,
+    /// Whether all its templates are rendered.
+    pub complete: bool,
+    /// What stands in the way now.
+    pub error: Option<ErrorStatus>,
+    /// What its templates ask for.
+    pub secrets: Vec<SecretStatus>,
+    /// Its templates.
+    pub templates: Vec<TemplateStatus>,
+}
+
+/// A failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorStatus {
+    /// One word for its kind.
+    pub class: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// Something that templates ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecretStatus {
+    /// Its path.
+    pub name: String,
+    /// Whether an answer is there.
+    pub present: bool,
+    /// When it ends.
+    pub ends: Option<Duration>,
+    /// When it is next asked for or renewed.
+    pub next: Option<Duration>,
+    /// Its last failure.
+    pub error: Option<ErrorStatus>,
+}
+
+/// A template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemplateStatus {
+    /// Its file.
+    pub destination: String,
+    /// Whether the file is in place.
+    pub rendered: bool,
+    /// Its last failure.
+    pub error: Option<ErrorStatus>,
+}
+
+impl From<Failure> for ErrorStatus {
+    fn from(failure: Failure) -> Self {
+        Self {
+            class: failure.class().to_owned(),
+            text: failure.text,
+        }
+    }
+}
+
+impl Status {
+    /// The last error, for people.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&str> {
+        self.logins
+            .iter()
+            .find_map(|login| login.error.as_ref())
+            .map(|error| error.text.as_str())
+    }
+
+    /// The status as JSON, with seconds from now in place of moments.
+    #[must_use]
+    pub fn as_json(&self, now: Moment) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        count_from(&mut value, now);
+        value
+    }
+
+    /// The status for people.
+    #[must_use]
+    pub fn in_words(&self, now: Moment) -> String {
+        let mut text = String::new();
+        let state = if self.ready {
+            "ready: everything is rendered"
+        } else {
+            "not ready"
+        };
+        let _ = writeln!(text, "{state} (process {})", self.pid);
+        for login in &self.logins {
+            let name = if login.name.is_empty() {
+                "login"
+            } else {
+                &login.name
+            };
+            let token = if login.logged_in {
+                format!(
+                    "token ends {}, next renewal {}",
+                    from_now(login.token_ends, now),
+                    from_now(login.token_next, now)
+                )
+            } else {
+                "no token".to_owned()
+            };
+            let _ = writeln!(text, "{name}: {token}");
+            for secret in &login.secrets {
+                let there = if secret.present { "there" } else { "missing" };
+                let _ = writeln!(
+                    text,
+                    "  {}: {there}, ends {}, next look {}",
+                    secret.name,
+                    from_now(secret.ends, now),
+                    from_now(secret.next, now)
+                );
+            }
+            for template in &login.templates {
+                let there = if template.rendered {
+                    "rendered"
+                } else {
+                    "not rendered"
+                };
+                let _ = writeln!(text, "  {}: {there}", template.destination);
+            }
+            if let Some(error) = &login.error {
+                let _ = writeln!(text, "  last error ({}): {}", error.class, error.text);
+            }
+        }
+        text
+    }
+}
+
+/// Turns each moment into seconds from now; those that have passed are negative.
+fn count_from(value: &mut serde_json::Value, now: Moment) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object.iter_mut() {
+                let moment = matches!(key.as_str(), "ends" | "next" | "token_ends" | "token_next");
+                match serde_json::from_value::<Duration>(value.clone()) {
+                    Ok(at) if moment => {
+                        let seconds = at.as_secs_f64() - now.since_start().as_secs_f64();
+                        *value = ((seconds * 1000.0).round() / 1000.0).into();
+                    }
+                    _ => count_from(value, now),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| count_from(item, now)),
+        _ => {}
+    }
+}
+
+fn from_now(at: Option<Duration>, now: Moment) -> String {
+    match at {
+        None => "never".to_owned(),
+        Some(at) => {
+            let at = Moment::after_start(at);
+            if at < now {
+                format!("{} s ago", at.until(now).as_secs())
+            } else {
+                format!("in {} s", now.until(at).as_secs())
+            }
+        }
+    }
+}
