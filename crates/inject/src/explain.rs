@@ -3,7 +3,8 @@
 use crate::layers::{Layers, Origin};
 use crate::pod::Pod;
 use crate::review::Review;
-use crate::settings::{DefaultTemplate, Gate, Mode, Settings, TokenSource};
+use crate::settings::{DefaultTemplate, Flavour, Gate, Mode, Settings, TokenSource};
+use crate::spec::{LEASEHOLD_IMAGE, flavour};
 use crate::vocabulary::{
     self, Annotation, Default, Family, container, login, ours, secrets, switch, telemetry, vault,
 };
@@ -33,12 +34,13 @@ pub fn explain(review: &Review<'_>, settings: &Settings) -> Vec<Explained> {
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()));
     let layers = Layers::new(pod.annotations(), namespace);
+    let flavour = flavour(&layers, settings);
     let mut explained = Vec::new();
     for annotation in vocabulary::all() {
         match annotation.family {
-            Family::Single => explained.extend(single(annotation, &layers, settings)),
+            Family::Single => explained.extend(single(annotation, &layers, settings, flavour)),
             Family::SingleOrSecret => {
-                explained.extend(single(annotation, &layers, settings));
+                explained.extend(single(annotation, &layers, settings, flavour));
                 explained.extend(family(annotation, &layers));
             }
             Family::Secret | Family::Key => explained.extend(family(annotation, &layers)),
@@ -51,6 +53,7 @@ fn single(
     annotation: &'static Annotation,
     layers: &Layers<'_>,
     settings: &Settings,
+    flavour: Flavour,
 ) -> Option<Explained> {
     if let Some(given) = layers.get(annotation) {
         return Some(Explained {
@@ -66,7 +69,10 @@ fn single(
         Default::Flag { flag, default } => match setting(annotation, settings) {
             Some(value) if value != default => (value, format!("flag --{flag}")),
             Some(value) => (value, format!("default of the flag --{flag}")),
-            None => (default.to_owned(), format!("default of the flag --{flag}")),
+            None => {
+                let value = own_default(annotation, flavour).unwrap_or(default);
+                (value.to_owned(), format!("default of the flag --{flag}"))
+            }
         },
         Default::Described(words) => (words.replace('`', ""), "built-in default".to_owned()),
     };
@@ -98,6 +104,24 @@ fn family<'l>(
         })
 }
 
+/// Our agent's default where it is another than the table's, which is the established one.
+fn own_default(annotation: &'static Annotation, flavour: Flavour) -> Option<&'static str> {
+    let is = |other: &'static Annotation| std::ptr::eq(annotation, other);
+    let all: [(&'static Annotation, &'static str); 4] = [
+        (&switch::IMAGE, LEASEHOLD_IMAGE),
+        (
+            &container::LIMITS_MEMORY,
+            "36Mi and the size of each memory volume for secrets",
+        ),
+        (&container::REQUESTS_CPU, "5m"),
+        (&container::REQUESTS_MEMORY, "16Mi"),
+    ];
+    match flavour {
+        Flavour::Vault => None,
+        Flavour::Leasehold => all.into_iter().find(|(a, _)| is(a)).map(|(_, value)| value),
+    }
+}
+
 fn in_words(origin: Origin) -> String {
     match origin {
         Origin::Pod => "annotation of the pod",
@@ -113,7 +137,10 @@ fn setting(annotation: &'static Annotation, settings: &Settings) -> Option<Strin
     let text = |value: &str| Some(value.to_owned());
     let is = |other: &'static Annotation| std::ptr::eq(annotation, other);
     if is(&switch::IMAGE) {
-        return settings.vault_image.clone();
+        return settings
+            .vault_image
+            .clone()
+            .filter(|image| !image.is_empty());
     }
     if is(&secrets::DEFAULT_TEMPLATE) {
         return text(match settings.default_template {

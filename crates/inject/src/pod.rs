@@ -117,6 +117,8 @@ pub(crate) struct Mount<'a> {
     name: Option<&'a str>,
     #[serde(borrow, default)]
     mount_path: Option<&'a str>,
+    #[serde(default)]
+    read_only: Option<bool>,
 }
 
 /// A volume of the pod.
@@ -316,6 +318,12 @@ impl<'a> Mount<'a> {
 
     pub(crate) fn path(&self) -> &'a str {
         self.mount_path.unwrap_or_default()
+    }
+}
+
+impl Mount<'_> {
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only.unwrap_or_default()
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn mounts_of_injected(pod: &Pod<'_>) -> Vec<Value> {
         .map(|agent| agent.mounts())
         .unwrap_or_default()
         .iter()
-        .filter(|mount| mount.name().starts_with(SECRETS_VOLUME))
+        .filter(|mount| mount.name().starts_with(SECRETS_VOLUME) && !mount.is_read_only())
         .map(|mount| json!({ "name": mount.name(), "mountPath": mount.path() }))
         .collect()
 }

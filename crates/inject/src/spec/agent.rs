@@ -1,20 +1,26 @@
 //! Which agent, in which containers, before which others.
 
 use crate::finding::{Code, Finding};
+use crate::layers::Layers;
 use crate::pod::Pod;
 use crate::report::Stage;
 use crate::review::Review;
-use crate::settings::{Flavour, Gate, KubeVersion, Mode, TokenSource};
-use crate::spec::{Container, Reader};
+use crate::settings::{Flavour, Gate, KubeVersion, Mode, Settings, TokenSource};
+use crate::spec::{Container, Reader, Secret, Secrets, Source};
 use crate::vocabulary::{container, ours, switch};
 
 /// The established injector's image.
 pub(crate) const VAULT_IMAGE: &str = "hashicorp/vault:2.0.4";
-/// Our agent's image, without and with a shell.
+/// Our agent's image.
 pub(crate) const LEASEHOLD_IMAGE: &str = concat!(
     "ghcr.io/leasehold/leasehold-agent:",
     env!("CARGO_PKG_VERSION")
 );
+
+/// What the last part of our images' names begins with.
+const OUR_IMAGE: &str = "leasehold-agent";
+/// What follows in the variant with a shell.
+const SHELL: &str = "-shell";
 
 /// From this API server on, its oldest supported kubelet knows native sidecars.
 const NATIVE_BY_ITSELF: KubeVersion = KubeVersion {
@@ -92,15 +98,9 @@ impl<'a> Agent<'a> {
             .vault_image
             .as_deref()
             .filter(|image| !image.is_empty());
-        let flavour = match reader.choice(&ours::FLAVOUR) {
-            Some("vault") => Flavour::Vault,
-            Some(_) => Flavour::Leasehold,
-            None => default_flavour(
-                given_image.map(|g| g.value),
-                configured,
-                settings.agent_flavour,
-            ),
-        };
+        // A word that is none of the two is told, and the image decides.
+        reader.choice(&ours::FLAVOUR);
+        let flavour = flavour(reader.layers(), settings);
         let built_in = match flavour {
             Flavour::Leasehold => LEASEHOLD_IMAGE,
             Flavour::Vault => VAULT_IMAGE,
@@ -152,6 +152,34 @@ impl<'a> Agent<'a> {
         self.pre_populate = reader.boolean(&switch::PRE_POPULATE, true);
         self.pre_populate_only = reader.boolean(&switch::PRE_POPULATE_ONLY, false);
         self.revoke_after_handover = reader.boolean(&ours::REVOKE_AFTER_HANDOVER, false);
+    }
+
+    /// Takes the variant of our image that has a shell, where a command or a plugin wants one.
+    pub(crate) fn choose_variant(&mut self, reader: &mut Reader<'_, 'a>, secrets: &Secrets<'a>) {
+        if self.flavour != Flavour::Leasehold {
+            return;
+        }
+        let Some(secret) = secrets.list.iter().find(|secret| wants_shell(secret)) else {
+            return;
+        };
+        let part = self.image.rfind('/').map_or(0, |slash| slash + 1);
+        let (folder, last) = self.image.split_at(part);
+        let Some(rest) = last.strip_prefix(OUR_IMAGE) else {
+            return;
+        };
+        if rest.starts_with(SHELL) {
+            return;
+        }
+        if reader.given(&switch::IMAGE).is_some() || rest.contains('@') {
+            let text = format!(
+                "the secret {} has a command or a plugin that needs a shell, which {} does not \
+                 have; use its variant {OUR_IMAGE}{SHELL}",
+                secret.raw_name, self.image
+            );
+            reader.warn(Code::Image, &switch::IMAGE, text);
+            return;
+        }
+        self.image = format!("{folder}{OUR_IMAGE}{SHELL}{rest}");
     }
 
     /// Whether an init container may run, so that a persistent cache has a use.
@@ -262,10 +290,37 @@ impl<'a> Agent<'a> {
     }
 }
 
+/// Whether the agent runs a shell for a secret: for a command of several words, and for plugins.
+fn wants_shell(secret: &Secret<'_>) -> bool {
+    let plugin = match &secret.source {
+        Source::Contents(text) => text
+            .match_indices("plugin")
+            .any(|(at, word)| text[at + word.len()..].starts_with([' ', '\t', '\n'])),
+        Source::File(_) => false,
+    };
+    plugin || secret.command.trim().contains(char::is_whitespace)
+}
+
 /// Whether an image's last part says that it is our agent.
 pub(crate) fn is_our_image(image: &str) -> bool {
     let last = image.rsplit('/').next().unwrap_or(image);
-    last.starts_with("leasehold-agent")
+    last.starts_with(OUR_IMAGE)
+}
+
+/// The flavour that holds, where its annotation's value is one.
+pub(crate) fn flavour(layers: &Layers<'_>, settings: &Settings) -> Flavour {
+    match layers.get(&ours::FLAVOUR).map(|given| given.value) {
+        Some("vault") => Flavour::Vault,
+        Some("leasehold") => Flavour::Leasehold,
+        _ => default_flavour(
+            layers.get(&switch::IMAGE).map(|given| given.value),
+            settings
+                .vault_image
+                .as_deref()
+                .filter(|image| !image.is_empty()),
+            settings.agent_flavour,
+        ),
+    }
 }
 
 fn default_flavour(

@@ -17,7 +17,7 @@ use crate::review::Review;
 use crate::settings::Settings;
 use crate::token::{self, Token};
 
-pub(crate) use agent::{Agent, Containers, Placement, TokenPlan};
+pub(crate) use agent::{Agent, Containers, LEASEHOLD_IMAGE, Placement, TokenPlan, flavour};
 pub(crate) use container::{Container, Ids, Revocation};
 pub(crate) use login::{Login, Server};
 pub(crate) use reader::Reader;
@@ -109,6 +109,7 @@ impl<'a> Spec<'a> {
             engine,
         } = spec;
         agent.place(&mut reader, review, &container);
+        agent.choose_variant(&mut reader, &secrets);
         Self {
             agent,
             token,

@@ -1,0 +1,5 @@
+//! Whole pods through `review`: what becomes of them, and what holds for any of them.
+
+mod ours;
+mod properties;
+mod support;
