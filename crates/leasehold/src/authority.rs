@@ -22,7 +22,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube_runtime::{WatchStreamExt as _, watcher};
 
 use crate::authority::bundle::Kind;
 use crate::authority::certificate::{Authority, CertificateError, Signed};

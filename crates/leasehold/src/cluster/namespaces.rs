@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::ObjectMeta;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube_runtime::{WatchStreamExt as _, watcher};
 
 use crate::namespace::NamespaceFacts;
 use crate::server::readiness::Readiness;

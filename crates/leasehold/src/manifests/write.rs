@@ -5,9 +5,22 @@ use serde_json::{Map, Value};
 
 use super::scalar;
 
-/// Writes a value as one document.
+/// Writes a value as one document: by the usual writer, unless Kubernetes would read its text as another value. That
+/// writer knows YAML 1.2 only, where an unquoted `yes` is a text.
 #[must_use]
 pub fn document(value: &Value) -> String {
+    let usual = serde_yaml::to_string(value).ok();
+    usual
+        .filter(|text| means(text, value))
+        .unwrap_or_else(|| careful(value))
+}
+
+fn means(text: &str, value: &Value) -> bool {
+    super::read(text)
+        .is_ok_and(|documents| documents.iter().map(|document| &document.value).eq([value]))
+}
+
+fn careful(value: &Value) -> String {
     let mut text = String::new();
     match value {
         Value::Object(map) if !map.is_empty() => mapping(&mut text, map, 0),
@@ -133,7 +146,19 @@ fn is_plain(string: &str) -> bool {
         return false;
     };
     let begins_well = first.is_ascii_alphanumeric() || matches!(first, '/' | '_' | '.');
-    let looks_like_a_number = !first.is_ascii_alphabetic()
+    begins_well
+        && !is_doubtful(string)
+        && string.chars().all(is_printable)
+        && !string.ends_with([' ', ':'])
+        && !string.contains(": ")
+        && !string.contains(" #")
+        && string != "..."
+}
+
+/// Words that a reader of YAML 1.1 or 1.2 takes for a boolean, a number, a date, nothing or a merge.
+fn is_doubtful(string: &str) -> bool {
+    let looks_like_a_number = !string.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        && string.bytes().any(|byte| byte.is_ascii_digit())
         && string.chars().all(|letter| {
             letter.is_ascii_hexdigit()
                 || matches!(
@@ -141,16 +166,11 @@ fn is_plain(string: &str) -> bool {
                     '.' | ':' | '-' | '+' | '_' | 'x' | 'X' | 'o' | 'O' | 'T' | 'Z'
                 )
         });
-    begins_well
-        && !looks_like_a_number
-        && string.chars().all(is_printable)
-        && !string.ends_with([' ', ':'])
-        && !string.contains(": ")
-        && !string.contains(" #")
-        && matches!(scalar::resolve(string), Value::String(_))
-        && !matches!(
+    looks_like_a_number
+        || !matches!(scalar::resolve(string), Value::String(_))
+        || matches!(
             string,
-            ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN" | "..."
+            ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN" | "=" | "<<"
         )
 }
 
