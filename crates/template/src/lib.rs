@@ -7,17 +7,26 @@
 //! Start reading at [`Template`], which is what callers see; then at [`go`], the language, and at
 //! [`Snapshot`], the data.
 
+mod base64;
+mod decimal;
 mod dependency;
 mod error;
+mod functions;
 pub mod go;
 mod host;
 pub mod json;
+mod letters;
 mod library;
 mod nearness;
 mod options;
+mod regexp;
 mod secret;
+mod semver;
 mod snapshot;
 mod template;
+mod time;
+mod url;
+mod yaml;
 
 pub use dependency::Dependency;
 pub use error::{Phase, TemplateError};

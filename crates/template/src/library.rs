@@ -1,7 +1,10 @@
 //! The functions that templates of this crate can call: those of the other half, the ones which need
 //! the evaluator, and what stands in for functions that are denied.
 
-use crate::go::{Arguments, Context, Failure, Function, Functions, Type, Value};
+use crate::{
+    functions,
+    go::{Arguments, Context, Failure, Function, Functions, Type, Value},
+};
 
 /// All functions but those that the options deny.
 pub(crate) struct Library<'a> {
@@ -42,19 +45,7 @@ impl Functions for Library<'_> {
 
 /// The functions of the other half.
 fn others() -> &'static dyn Functions {
-    &Nothing
-}
-
-struct Nothing;
-
-impl Functions for Nothing {
-    fn function(&self, _name: &str) -> Option<&'static Function> {
-        None
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        Vec::new()
-    }
+    functions::table()
 }
 
 static DISABLED: Function = Function::variadic("disabled", &[], Type::Text, |_, _| {

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::{
+    functions,
     go::{Function, List, Map, MapType, Object, Text, Type, Value},
     snapshot::AnswerError,
 };
@@ -199,7 +200,8 @@ impl Object for WrapInfo {
         Some(match name {
             "Token" => Value::Text(self.token.clone()),
             "TTL" => Value::int(self.ttl),
-            "CreationTime" => Value::Text(self.creation_time.clone()),
+            "CreationTime" => functions::parse_rfc3339(&self.creation_time.to_str_lossy())
+                .unwrap_or_else(|| Value::Text(self.creation_time.clone())),
             "WrappedAccessor" => Value::Text(self.wrapped_accessor.clone()),
             _ => return None,
         })

@@ -1,0 +1,136 @@
+//! `explodeMap`, `mergeMap` and the merging behind sprig's `merge`.
+
+use crate::{
+    functions::print,
+    go::{Context, Failure, Function, Key, Map, MapType, Text, Type, Value},
+};
+
+/// Nesting that no configuration has; beyond it a value is taken to hold itself.
+pub(super) const DEEPEST: usize = 500;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::fixed("explodeMap", &[Type::Map], |context, args| {
+        let result = Map::new(MapType::TextToAny, Default::default());
+        for (key, value) in args.map(0).map(Map::entries).unwrap_or_default() {
+            if let Key::Text(key) = key {
+                explode(context, &result, &key, &value)?;
+            }
+        }
+        Ok(Value::Map(result))
+    }),
+    Function::fixed("mergeMap", &[Type::Map, Type::Map], |context, args| {
+        if let (Some(target), Some(source)) = (args.map(0), args.map(1)) {
+            merge(context, target, source, Conflict::Keep)?;
+        }
+        Ok(args.value(0).clone())
+    }),
+    Function::fixed(
+        "mergeMapWithOverride",
+        &[Type::Map, Type::Map],
+        |context, args| {
+            if let (Some(target), Some(source)) = (args.map(0), args.map(1)) {
+                merge(context, target, source, Conflict::Overwrite)?;
+            }
+            Ok(args.value(0).clone())
+        },
+    ),
+];
+
+/// What becomes of a value that both maps have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conflict {
+    /// The first one stays, unless it is empty.
+    Keep,
+    /// The second one wins, even when it is empty.
+    Overwrite,
+}
+
+/// Merges `source` into `target`, nested maps into nested maps. Lists count as one value.
+pub(super) fn merge(
+    context: &mut Context<'_>,
+    target: &Map,
+    source: &Map,
+    conflict: Conflict,
+) -> Result<(), Failure> {
+    merge_within(context, target, source, conflict, 0)
+}
+
+fn merge_within(
+    context: &mut Context<'_>,
+    target: &Map,
+    source: &Map,
+    conflict: Conflict,
+    depth: usize,
+) -> Result<(), Failure> {
+    if depth > DEEPEST {
+        return Err(Failure::new("maps are nested too deeply to be merged"));
+    }
+    if target.is_same(source) {
+        return Ok(());
+    }
+    context.reserve(source.len().saturating_mul(64))?;
+    for (key, value) in source.entries() {
+        context.spend(1)?;
+        let present = target.get(&key);
+        if value.is_nil() && matches!(value, Value::Nil) {
+            if conflict == Conflict::Overwrite {
+                target.insert(key, value)?;
+            }
+            continue;
+        }
+        if let (Value::Map(source), Some(Value::Map(target))) = (&value, &present) {
+            if source.kind() == target.kind() && !target.is_nil() {
+                merge_within(context, target, source, conflict, depth + 1)?;
+            }
+            if !target.is_empty() {
+                continue;
+            }
+        }
+        let empty = present.as_ref().is_none_or(|present| !present.is_true());
+        if empty || conflict == Conflict::Overwrite {
+            target.insert(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a value under `a/b/c` as a tree of maps.
+fn explode(
+    context: &mut Context<'_>,
+    root: &Map,
+    path: &Text,
+    value: &Value,
+) -> Result<(), Failure> {
+    let mut node = root.clone();
+    let mut rest = path.as_bytes();
+    // The text in the refusal is what was left of the path one step before.
+    let mut before = rest;
+    while let Some(slash) = rest.iter().position(|byte| *byte == b'/') {
+        context.spend(1)?;
+        context.reserve(96)?;
+        let top = Key::Text((&rest[..slash]).into());
+        if !node.contains(&top) {
+            node.insert(
+                top.clone(),
+                Value::Map(Map::new(MapType::TextToAny, Default::default())),
+            )?;
+        }
+        node = match node.get(&top) {
+            Some(Value::Map(inner)) if inner.kind() == MapType::TextToAny => inner,
+            other => {
+                let shown = other.as_ref().map(print::quoted_verb).unwrap_or_default();
+                let (path, top) = (print::quote(before), print::quote(&rest[..slash]));
+                return Err(format!(
+                    "explodeMap: not a map: {path}: {top} already has value {shown}"
+                )
+                .into());
+            }
+        };
+        before = rest;
+        rest = &rest[slash + 1..];
+    }
+    if !rest.is_empty() {
+        node.insert(Key::Text(rest.into()), value.clone())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Values to JSON, YAML and TOML, and sprig's JSON functions.
+
+mod json_text;
+mod toml_text;
+mod yaml_text;
+
+use crate::{
+    go::{Arguments, Context, Failure, Function, Type, Value},
+    json,
+};
+use json_text::{Html, Layout};
+
+const ONE: &[Type] = &[Type::Any];
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::fixed("toJSON", ONE, |context, args| {
+        json_of(context, "toJSON: ", args, Html::Escaped, Layout::Compact)
+    }),
+    Function::fixed("toJSONPretty", ONE, |context, args| {
+        json_of(
+            context,
+            "toJSONPretty: ",
+            args,
+            Html::Escaped,
+            Layout::Indented,
+        )
+    }),
+    Function::fixed("toUnescapedJSON", ONE, |context, args| {
+        json_of(
+            context,
+            "toUnescapedJSON: ",
+            args,
+            Html::AsIs,
+            Layout::Compact,
+        )
+    }),
+    Function::fixed("toUnescapedJSONPretty", ONE, |context, args| {
+        json_of(
+            context,
+            "toUnescapedJSONPretty: ",
+            args,
+            Html::AsIs,
+            Layout::Indented,
+        )
+    }),
+    Function::fixed("toYAML", ONE, |context, args| {
+        let text = yaml_text::write(args.value(0)).map_err(|error| prefixed("toYAML: ", &error))?;
+        context.reserve(text.len())?;
+        Ok(text.trim_ascii().into_value())
+    }),
+    Function::fixed("toTOML", ONE, |context, args| {
+        let text = toml_text::write(args.value(0)).map_err(|error| prefixed("toTOML: ", &error))?;
+        context.reserve(text.len())?;
+        Ok(text.trim_ascii().into_value())
+    }),
+    Function::fixed("sprig_toJson", ONE, |context, args| {
+        lenient(json_of(context, "", args, Html::Escaped, Layout::Compact))
+    }),
+    Function::fixed("sprig_toPrettyJson", ONE, |context, args| {
+        lenient(json_of(context, "", args, Html::Escaped, Layout::Indented))
+    }),
+    Function::fixed("sprig_toRawJson", ONE, |context, args| {
+        json_of(context, "", args, Html::AsIs, Layout::Compact)
+    }),
+    Function::fixed("sprig_mustToJson", ONE, |context, args| {
+        json_of(context, "", args, Html::Escaped, Layout::Compact)
+    }),
+    Function::fixed("sprig_mustToPrettyJson", ONE, |context, args| {
+        json_of(context, "", args, Html::Escaped, Layout::Indented)
+    }),
+    Function::fixed("sprig_mustToRawJson", ONE, |context, args| {
+        json_of(context, "", args, Html::AsIs, Layout::Compact)
+    }),
+    Function::fixed("sprig_fromJson", &[Type::Text], |_, args| {
+        Ok(json::read(args.bytes(0), json::Numbers::AsFloat).unwrap_or_default())
+    }),
+    Function::fixed("sprig_mustFromJson", &[Type::Text], |_, args| {
+        json::read(args.bytes(0), json::Numbers::AsFloat).map_err(Failure::from)
+    }),
+];
+
+/// Nesting beyond this is taken for a value that holds itself.
+const DEEPEST: usize = 500;
+
+/// What keeps a value from being written, as the established writers say it.
+type WriteError = String;
+
+use super::strings::IntoValue as _;
+
+fn json_of(
+    context: &mut Context<'_>,
+    prefix: &str,
+    args: Arguments<'_>,
+    html: Html,
+    layout: Layout,
+) -> Result<Value, Failure> {
+    let text =
+        json_text::write(args.value(0), html, layout).map_err(|error| prefixed(prefix, &error))?;
+    context.reserve(text.len())?;
+    Ok(text.into())
+}
+
+fn prefixed(prefix: &str, error: &str) -> Failure {
+    format!("{prefix}{error}").into()
+}
+
+/// The plain forms of sprig swallow errors.
+fn lenient(result: Result<Value, Failure>) -> Result<Value, Failure> {
+    result.or_else(|_| Ok("".into()))
+}

@@ -1,0 +1,226 @@
+//! JSON as Go's `encoding/json` writes it: keys sorted, floats in ES6 form, control characters and (if wanted) HTML
+//! escaped.
+
+use super::{DEEPEST, WriteError};
+use crate::{
+    base64::{self, Alphabet},
+    functions::print,
+    go::{Key, List, Map, MapType, Type, UintType, Value},
+    semver::Version,
+    time::Time,
+};
+
+/// What becomes of `<`, `>` and `&`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Html {
+    Escaped,
+    AsIs,
+}
+
+/// Whether there are line breaks and blanks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    Compact,
+    Indented,
+}
+
+pub(super) fn write(value: &Value, html: Html, layout: Layout) -> Result<Vec<u8>, WriteError> {
+    let mut writer = Writer {
+        out: Vec::new(),
+        html,
+        layout,
+    };
+    writer.value(value, 0)?;
+    Ok(writer.out)
+}
+
+struct Writer {
+    out: Vec<u8>,
+    html: Html,
+    layout: Layout,
+}
+
+fn unsupported<T>(value: &Value) -> Result<T, WriteError> {
+    Err(format!("json: unsupported type: {}", value.type_name()))
+}
+
+impl Writer {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), WriteError> {
+        if depth > DEEPEST {
+            return Err(format!(
+                "json: unsupported value: encountered a cycle via {}",
+                value.type_name()
+            ));
+        }
+        match value {
+            Value::Nil | Value::NilObject(_) => self.raw("null"),
+            Value::Bool(true) => self.raw("true"),
+            Value::Bool(false) => self.raw("false"),
+            Value::Int(_, number) => self.raw(&number.to_string()),
+            Value::Uint(_, number) => self.raw(&number.to_string()),
+            Value::Float(number) => self.float(*number)?,
+            Value::Text(text) => self.text(text),
+            Value::Number(text) if text.is_empty() => self.raw("0"),
+            Value::Number(text) => self.out.extend_from_slice(text),
+            Value::List(list) => self.list(list, depth)?,
+            Value::Map(map) => self.map(value, map, depth)?,
+            Value::Object(object) => {
+                if let Some(time) = value.downcast::<Time>() {
+                    self.text(
+                        time.format("2006-01-02T15:04:05.999999999Z07:00")
+                            .as_bytes(),
+                    );
+                } else if let Some(version) = value.downcast::<Version>() {
+                    self.text(version.to_string().as_bytes());
+                } else {
+                    let fields = object.fields();
+                    let entries = fields.iter().map(|(name, value)| (name.as_bytes(), value));
+                    self.entries(entries, depth)?;
+                }
+            }
+            Value::Complex(..) | Value::Channel(_) => return unsupported(value),
+        }
+        Ok(())
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn float(&mut self, number: f64) -> Result<(), WriteError> {
+        if !number.is_finite() {
+            return Err(format!("json: unsupported value: {}", print::float(number)));
+        }
+        let magnitude = number.abs();
+        if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+            let text = format!("{number:e}");
+            match text.split_once('e') {
+                Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+                    self.raw(&format!("{mantissa}e+{exponent}"));
+                }
+                _ => self.raw(&text),
+            }
+        } else {
+            self.raw(&format!("{number}"));
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, list: &List, depth: usize) -> Result<(), WriteError> {
+        if list.is_nil() {
+            self.raw("null");
+            return Ok(());
+        }
+        if list.element() == Type::Uint(UintType::Uint8) {
+            let bytes: Vec<u8> = list
+                .items()
+                .iter()
+                .map(|item| match item {
+                    Value::Uint(_, number) => *number as u8,
+                    _ => 0,
+                })
+                .collect();
+            self.text(&base64::encode(&bytes, Alphabet::Standard));
+            return Ok(());
+        }
+        self.out.push(b'[');
+        for (index, item) in list.items().iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.new_line(depth + 1);
+            self.value(item, depth + 1)?;
+        }
+        if !list.items().is_empty() {
+            self.new_line(depth);
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn map(&mut self, value: &Value, map: &Map, depth: usize) -> Result<(), WriteError> {
+        if map.kind() == MapType::AnyToAny {
+            return unsupported(value);
+        }
+        if map.is_nil() {
+            self.raw("null");
+            return Ok(());
+        }
+        let entries = map.entries();
+        let entries = entries.iter().filter_map(|(key, value)| match key {
+            Key::Text(key) => Some((key.as_bytes(), value)),
+            _ => None,
+        });
+        self.entries(entries, depth)
+    }
+
+    fn entries<'v>(
+        &mut self,
+        entries: impl Iterator<Item = (&'v [u8], &'v Value)>,
+        depth: usize,
+    ) -> Result<(), WriteError> {
+        self.out.push(b'{');
+        let mut empty = true;
+        for (name, value) in entries {
+            if !std::mem::take(&mut empty) {
+                self.out.push(b',');
+            }
+            self.new_line(depth + 1);
+            self.text(name);
+            self.raw(if self.layout == Layout::Indented {
+                ": "
+            } else {
+                ":"
+            });
+            self.value(value, depth + 1)?;
+        }
+        if !empty {
+            self.new_line(depth);
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn new_line(&mut self, depth: usize) {
+        if self.layout == Layout::Indented {
+            self.out.push(b'\n');
+            self.out.resize(self.out.len() + 2 * depth, b' ');
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.out.push(b'"');
+        for chunk in text.utf8_chunks() {
+            for letter in chunk.valid().chars() {
+                self.letter(letter);
+            }
+            for _ in chunk.invalid() {
+                self.raw("\\ufffd");
+            }
+        }
+        self.out.push(b'"');
+    }
+
+    fn letter(&mut self, letter: char) {
+        let html = self.html == Html::Escaped;
+        match letter {
+            '"' => self.raw("\\\""),
+            '\\' => self.raw("\\\\"),
+            '\x08' => self.raw("\\b"),
+            '\x0c' => self.raw("\\f"),
+            '\n' => self.raw("\\n"),
+            '\r' => self.raw("\\r"),
+            '\t' => self.raw("\\t"),
+            '<' | '>' | '&' if html => self.escaped(letter),
+            '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => self.escaped(letter),
+            _ => {
+                let mut buffer = [0; 4];
+                self.raw(letter.encode_utf8(&mut buffer));
+            }
+        }
+    }
+
+    fn escaped(&mut self, letter: char) {
+        self.raw(&format!("\\u{:04x}", u32::from(letter)));
+    }
+}

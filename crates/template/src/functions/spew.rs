@@ -1,0 +1,200 @@
+//! `spew_sdump` and `spew_sprintf`: values with their types, for finding out what a template has in hand.
+
+use crate::{
+    functions::print,
+    go::{self, Failure, Value},
+};
+
+/// Nesting beyond this is cut off.
+const DEEPEST: usize = 100;
+
+/// All values over several lines, with types and lengths.
+pub(super) fn dump(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for value in values {
+        dump_value(value, 0, &mut out);
+        out.push(b'\n');
+    }
+    out
+}
+
+fn indent(depth: usize, out: &mut Vec<u8>) {
+    out.resize(out.len() + depth, b' ');
+}
+
+fn dump_value(value: &Value, depth: usize, out: &mut Vec<u8>) {
+    let type_name = if matches!(value, Value::Nil) {
+        "interface {}"
+    } else {
+        value.type_name()
+    };
+    out.extend_from_slice(format!("({type_name}) ").as_bytes());
+    if depth > DEEPEST {
+        out.extend_from_slice(b"...");
+        return;
+    }
+    let length = match value {
+        Value::Text(text) | Value::Number(text) => text.len(),
+        Value::List(list) => list.items().len(),
+        Value::Map(map) => map.len(),
+        _ => 0,
+    };
+    match value {
+        Value::List(_) if length > 0 => {
+            out.extend_from_slice(format!("(len={length} cap={length}) ").as_bytes());
+        }
+        _ if length > 0 => out.extend_from_slice(format!("(len={length}) ").as_bytes()),
+        _ => {}
+    }
+    let mut members = |members: Vec<(Vec<u8>, Value)>| {
+        out.extend_from_slice(b"{\n");
+        let last = members.len().saturating_sub(1);
+        for (index, (label, member)) in members.iter().enumerate() {
+            indent(depth + 1, out);
+            out.extend_from_slice(label);
+            dump_value(member, depth + 1, out);
+            out.extend_from_slice(if index < last { b",\n" } else { b"\n" });
+        }
+        indent(depth, out);
+        out.push(b'}');
+    };
+    match value {
+        Value::Nil | Value::NilObject(_) => out.extend_from_slice(b"<nil>"),
+        Value::List(list) if list.is_nil() => out.extend_from_slice(b"<nil>"),
+        Value::Map(map) if map.is_nil() => out.extend_from_slice(b"<nil>"),
+        Value::Text(text) => out.extend_from_slice(print::quote(text).as_bytes()),
+        Value::List(list) => members(
+            list.items()
+                .iter()
+                .map(|item| (Vec::new(), item.clone()))
+                .collect(),
+        ),
+        Value::Map(map) => {
+            let entries = map.entries().into_iter().map(|(key, value)| {
+                let mut label = Vec::new();
+                dump_value(&key.value(), depth + 1, &mut label);
+                label.extend_from_slice(b": ");
+                (label, value)
+            });
+            members(entries.collect());
+        }
+        Value::Object(object) => match object.text() {
+            Some(text) => out.extend_from_slice(&text),
+            None => {
+                let fields = object.fields().into_iter();
+                members(
+                    fields
+                        .map(|(name, value)| (format!("{name}: ").into_bytes(), value))
+                        .collect(),
+                );
+            }
+        },
+        other => out.extend(print::display(other)),
+    }
+}
+
+/// `Sprintf` in which `%#v` shows types; other verbs are those of the language.
+pub(super) fn format(format: &[u8], values: &[Value]) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::new();
+    let mut values = values.iter();
+    let mut rest = format;
+    while let Some(percent) = rest.iter().position(|byte| *byte == b'%') {
+        out.extend_from_slice(&rest[..percent]);
+        let directive = &rest[percent..];
+        let flags = directive[1..]
+            .iter()
+            .take_while(|byte| b"+-# 0123456789.[]*".contains(byte))
+            .count();
+        let end = (flags + 2).min(directive.len());
+        let (directive, after) = directive.split_at(end);
+        rest = after;
+        match directive {
+            [b'%', b'%'] => out.push(b'%'),
+            [.., b'v'] => match values.next() {
+                Some(value) => {
+                    let types = directive.contains(&b'#');
+                    format_value(
+                        value,
+                        if types { Types::Shown } else { Types::Hidden },
+                        0,
+                        &mut out,
+                    );
+                }
+                None => out.extend(go::printf(directive, &[])?),
+            },
+            _ => out.extend(go::printf(
+                directive,
+                values.next().map(std::slice::from_ref).unwrap_or_default(),
+            )?),
+        }
+    }
+    out.extend_from_slice(rest);
+    let extra: Vec<Value> = values.cloned().collect();
+    if !extra.is_empty() {
+        out.extend(go::printf(b"", &extra)?);
+    }
+    Ok(out)
+}
+
+/// Whether types stand before values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Types {
+    Shown,
+    Hidden,
+}
+
+fn format_value(value: &Value, types: Types, depth: usize, out: &mut Vec<u8>) {
+    if depth > DEEPEST {
+        out.extend_from_slice(b"...");
+        return;
+    }
+    if types == Types::Shown {
+        let type_name = if matches!(value, Value::Nil) {
+            "interface {}"
+        } else {
+            value.type_name()
+        };
+        out.extend_from_slice(format!("({type_name})").as_bytes());
+    }
+    match value {
+        Value::Nil | Value::NilObject(_) => out.extend_from_slice(b"<nil>"),
+        Value::List(list) if list.is_nil() => out.extend_from_slice(b"<nil>"),
+        Value::Map(map) if map.is_nil() => out.extend_from_slice(b"<nil>"),
+        Value::List(list) => {
+            out.push(b'[');
+            for (index, item) in list.items().iter().enumerate() {
+                if index > 0 {
+                    out.push(b' ');
+                }
+                format_value(item, types, depth + 1, out);
+            }
+            out.push(b']');
+        }
+        Value::Map(map) => {
+            out.extend_from_slice(b"map[");
+            for (index, (key, item)) in map.entries().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b' ');
+                }
+                format_value(&key.value(), Types::Hidden, depth + 1, out);
+                out.push(b':');
+                format_value(&item, types, depth + 1, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(object) if object.text().is_none() => {
+            out.push(b'{');
+            for (index, (name, item)) in object.fields().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b' ');
+                }
+                if types == Types::Shown {
+                    out.extend_from_slice(format!("{name}:").as_bytes());
+                }
+                format_value(&item, types, depth + 1, out);
+            }
+            out.push(b'}');
+        }
+        other => out.extend(print::display(other)),
+    }
+}

@@ -1,0 +1,277 @@
+//! Text functions of consul-template: searching, trimming, splitting, joining, letter case.
+
+use crate::{
+    go::{Failure, Function, Kind, List, Type, Value},
+    letters,
+};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::fixed("contains", &[Type::Any, Type::Any], |_, args| {
+        Ok(is_in(args.value(1), args.value(0)).into())
+    }),
+    Function::fixed("in", &[Type::Any, Type::Any], |_, args| {
+        Ok(is_in(args.value(0), args.value(1)).into())
+    }),
+    Function::fixed("containsAll", &[Type::List, Type::Any], |_, args| {
+        Ok(needles(args.list(0))
+            .iter()
+            .all(|needle| is_in(args.value(1), needle))
+            .into())
+    }),
+    Function::fixed("containsAny", &[Type::List, Type::Any], |_, args| {
+        Ok(needles(args.list(0))
+            .iter()
+            .any(|needle| is_in(args.value(1), needle))
+            .into())
+    }),
+    Function::fixed("containsNone", &[Type::List, Type::Any], |_, args| {
+        Ok((!needles(args.list(0))
+            .iter()
+            .any(|needle| is_in(args.value(1), needle)))
+        .into())
+    }),
+    Function::fixed("containsNotAll", &[Type::List, Type::Any], |_, args| {
+        Ok((!needles(args.list(0))
+            .iter()
+            .all(|needle| is_in(args.value(1), needle)))
+        .into())
+    }),
+    Function::fixed("join", &[Type::Text, Type::Texts], |context, args| {
+        let texts: Vec<&[u8]> = needles(args.list(1))
+            .iter()
+            .filter_map(Value::as_text)
+            .map(|text| text.as_bytes())
+            .collect();
+        context.reserve(joined_length(&texts, args.bytes(0).len()))?;
+        Ok(texts.join(args.bytes(0)).into())
+    }),
+    Function::fixed("split", &[Type::Text, Type::Text], |context, args| {
+        let text = letters::trim_space(args.bytes(1));
+        if text.is_empty() {
+            return Ok(Value::List(List::new(Type::Text, Vec::new())));
+        }
+        let parts = split(text, args.bytes(0), None);
+        context.reserve(text.len() + parts.len() * 32)?;
+        Ok(Value::texts(parts))
+    }),
+    Function::fixed(
+        "splitToMap",
+        &[Type::Text, Type::Text, Type::Text],
+        |context, args| {
+            let (outer, inner) = (args.bytes(0), args.bytes(1));
+            let text = letters::trim_space(args.bytes(2));
+            if text.is_empty() {
+                return Ok(Value::text_map::<&[u8], &[u8]>([]));
+            }
+            let parts = split(text, outer, None);
+            context.reserve(text.len() + parts.len() * 64)?;
+            Ok(Value::text_map(parts.into_iter().filter_map(|part| {
+                let at = find(part, inner)?;
+                Some((&part[..at], &part[at + inner.len()..]))
+            })))
+        },
+    ),
+    Function::fixed("trim", &[Type::Text, Type::Text], |_, args| {
+        Ok(trim(args.bytes(1), args.bytes(0)).into_value())
+    }),
+    Function::fixed("trimPrefix", &[Type::Text, Type::Text], |_, args| {
+        Ok(args
+            .bytes(1)
+            .strip_prefix(args.bytes(0))
+            .unwrap_or(args.bytes(1))
+            .into_value())
+    }),
+    Function::fixed("trimSuffix", &[Type::Text, Type::Text], |_, args| {
+        Ok(args
+            .bytes(1)
+            .strip_suffix(args.bytes(0))
+            .unwrap_or(args.bytes(1))
+            .into_value())
+    }),
+    Function::fixed("trimSpace", &[Type::Text], |_, args| {
+        Ok(letters::trim_space(args.bytes(0)).into_value())
+    }),
+    Function::fixed("toLower", &[Type::Text], |_, args| {
+        Ok(letters::lower(&args.text(0)).into())
+    }),
+    Function::fixed("toUpper", &[Type::Text], |_, args| {
+        Ok(letters::upper(&args.text(0)).into())
+    }),
+    Function::fixed("toTitle", &[Type::Text], |_, args| {
+        Ok(letters::title_words(&args.text(0)).into())
+    }),
+    Function::fixed("indent", &[Type::INT, Type::Text], |context, args| {
+        let Ok(width) = usize::try_from(args.int(0)) else {
+            return Err(Failure::new("indent value must be a positive integer"));
+        };
+        let lines: Vec<&[u8]> = args.bytes(1).split(|byte| *byte == b'\n').collect();
+        let filled = lines.iter().filter(|line| !line.is_empty()).count();
+        context.reserve(
+            filled
+                .saturating_mul(width)
+                .saturating_add(args.bytes(1).len()),
+        )?;
+        let mut out = Vec::with_capacity(args.bytes(1).len() + filled * width);
+        for (index, line) in lines.iter().enumerate() {
+            if index > 0 {
+                out.push(b'\n');
+            }
+            if !line.is_empty() {
+                out.resize(out.len() + width, b' ');
+                out.extend_from_slice(line);
+            }
+        }
+        Ok(out.into())
+    }),
+    Function::fixed(
+        "replaceAll",
+        &[Type::Text, Type::Text, Type::Text],
+        |context, args| replace(context, args.bytes(2), args.bytes(0), args.bytes(1)),
+    ),
+];
+
+/// For results that are parts of an argument.
+pub(super) trait IntoValue {
+    /// The bytes as a text value.
+    fn into_value(self) -> Value;
+}
+
+impl IntoValue for &[u8] {
+    fn into_value(self) -> Value {
+        Value::text(self)
+    }
+}
+
+/// `strings.ReplaceAll`; an empty `old` stands between all characters.
+pub(super) fn replace(
+    context: &mut crate::go::Context<'_>,
+    text: &[u8],
+    old: &[u8],
+    new: &[u8],
+) -> Result<Value, Failure> {
+    let parts = if old.is_empty() {
+        let mut parts = vec![&text[..0]];
+        parts.extend(split(text, old, None));
+        parts.push(&text[text.len()..]);
+        if text.is_empty() {
+            parts.truncate(2);
+        }
+        parts
+    } else {
+        split(text, old, None)
+    };
+    context.reserve(joined_length(&parts, new.len()))?;
+    Ok(parts.join(new).into())
+}
+
+fn joined_length(parts: &[&[u8]], separator: usize) -> usize {
+    let inside: usize = parts.iter().map(|part| part.len()).sum();
+    separator
+        .saturating_mul(parts.len().saturating_sub(1))
+        .saturating_add(inside)
+}
+
+/// `strings.Split`, or `SplitN` with a largest number of parts: an empty separator gives single characters.
+pub(super) fn split<'t>(text: &'t [u8], separator: &[u8], limit: Option<usize>) -> Vec<&'t [u8]> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    if limit == 0 {
+        return parts;
+    }
+    let mut rest = text;
+    if separator.is_empty() {
+        while !rest.is_empty() {
+            let width = if parts.len() + 1 == limit {
+                rest.len()
+            } else {
+                first_letter(rest).len()
+            };
+            let (letter, after) = rest.split_at(width);
+            parts.push(letter);
+            rest = after;
+        }
+        return parts;
+    }
+    while parts.len() + 1 < limit {
+        let Some(at) = find(rest, separator) else {
+            break;
+        };
+        parts.push(&rest[..at]);
+        rest = &rest[at + separator.len()..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// The bytes of the first character; one byte when it is not UTF-8.
+pub(super) fn first_letter(text: &[u8]) -> &[u8] {
+    let head = &text[..text.len().min(4)];
+    let valid = match std::str::from_utf8(head) {
+        Ok(valid) => valid,
+        Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let width = valid
+        .chars()
+        .next()
+        .map_or(1, char::len_utf8)
+        .min(text.len());
+    &text[..width]
+}
+
+/// Where `needle` begins in `text` for the first time.
+pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return Some(0);
+    }
+    let (first, rest) = needle.split_first()?;
+    let mut from = 0;
+    loop {
+        let at = from + text.get(from..)?.iter().position(|byte| byte == first)?;
+        if text[at + 1..].starts_with(rest) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
+/// `strings.Trim`: takes characters of a set from both ends.
+pub(super) fn trim<'t>(text: &'t [u8], set: &[u8]) -> &'t [u8] {
+    match (std::str::from_utf8(text), std::str::from_utf8(set)) {
+        (Ok(text), Ok(set)) => text.trim_matches(|letter| set.contains(letter)).as_bytes(),
+        _ => {
+            let start = text
+                .iter()
+                .position(|byte| !set.contains(byte))
+                .unwrap_or(text.len());
+            let end = text
+                .iter()
+                .rposition(|byte| !set.contains(byte))
+                .map_or(start, |at| at + 1);
+            &text[start..end]
+        }
+    }
+}
+
+fn needles(list: Option<&List>) -> &[Value] {
+    list.map_or(&[], List::items)
+}
+
+/// Whether a list has a member, or a text a part. Types count: integers match integers of any size, texts only texts
+/// of their own type; unsigned numbers and booleans never match.
+fn is_in(haystack: &Value, needle: &Value) -> bool {
+    match haystack {
+        Value::List(list) => list.items().iter().any(|item| match (item, needle) {
+            (Value::Int(_, a), Value::Int(_, b)) => a == b,
+            (Value::Float(a), Value::Float(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) | (Value::Number(a), Value::Number(b)) => a == b,
+            _ => false,
+        }),
+        _ if haystack.kind() == Kind::String => match (haystack, needle) {
+            (Value::Text(a), Value::Text(b)) | (Value::Number(a), Value::Number(b)) => {
+                find(a, b).is_some()
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
