@@ -29,18 +29,22 @@ impl Backoff {
         self.steps
     }
 
-    /// The next pause: evenly spread between half the first pause and the doubled one, so that agents
-    /// which failed together do not come back together; at least `asked`, the server's `Retry-After`.
+    /// The next pause: evenly spread below the doubled one, so that agents which failed together do not come
+    /// back together, yet never less than a quarter of it; at least `asked`, the server's `Retry-After`.
     pub fn pause(&mut self, chance: &mut dyn Chance, asked: Option<Duration>) -> Duration {
         let doubled = self
             .first
             .saturating_mul(2_u32.saturating_pow(self.steps.min(31)));
         let ceiling = doubled.min(self.largest);
         self.steps = self.steps.saturating_add(1);
-        let pause = between(chance, (self.first / 2).min(ceiling), ceiling);
+        let pause = between(
+            chance,
+            (self.first / 2).max(ceiling / 4).min(ceiling),
+            ceiling,
+        );
         match asked {
             // What the server asks for is a floor. Everybody was told the same, so it is spread too.
-            Some(asked) if asked > pause => asked + between(chance, Duration::ZERO, asked / 4),
+            Some(asked) if asked > pause => asked + between(chance, Duration::ZERO, asked),
             _ => pause,
         }
     }
@@ -69,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn spreads_down_to_half_the_first_pause() {
-        assert_eq!(pauses(0.0, 4), [500, 500, 500, 500]);
+    fn spreads_down_to_a_quarter() {
+        assert_eq!(pauses(0.0, 6), [500, 500, 1000, 2000, 2500, 2500]);
     }
 
     #[test]
@@ -83,7 +87,7 @@ mod tests {
         );
         assert_eq!(
             backoff.pause(&mut Always(1.0), asked),
-            Duration::from_secs(50)
+            Duration::from_secs(80)
         );
     }
 

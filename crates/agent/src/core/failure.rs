@@ -51,10 +51,11 @@ impl Failure {
         matches!(self.kind, FailureKind::Definite(403))
     }
 
-    /// The pause that the server asked for.
+    /// The pause that the server asked for. One that is asked too much and names no pause gets five seconds.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
+            FailureKind::RateLimited(None) => Some(Duration::from_secs(5)),
             FailureKind::RateLimited(asked) | FailureKind::ServerError(asked) => asked,
             _ => None,
         }

@@ -456,6 +456,8 @@ fn seconds(duration: Duration) -> String {
 }
 
 mod answers;
+#[cfg(test)]
+mod fleet;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ pub(crate) enum Mood {
     Well,
     Away,
     Sealed,
+    /// Too many requests, with the pause that is asked for.
+    Busy(Option<Duration>),
 }
 
 /// What a dependency is on the simulated server.
@@ -85,7 +87,6 @@ pub(crate) struct World {
     pub(crate) left: Option<Leave>,
     pub(crate) revoked: BTreeSet<Generation>,
     pub(crate) logins_tried: Vec<Moment>,
-    pub(crate) said: Vec<(Moment, String)>,
     queue: BTreeMap<(Moment, u64), Event>,
     sequence: u64,
 }
@@ -161,7 +162,6 @@ impl World {
             left: None,
             revoked: BTreeSet::new(),
             logins_tried: Vec::new(),
-            said: Vec::new(),
             queue: BTreeMap::new(),
             sequence: 0,
         }
@@ -207,6 +207,17 @@ impl World {
             look(self);
         }
         self.now = end.max(self.now);
+    }
+
+    /// Takes the one step that is due at this moment.
+    pub(crate) fn step_to(&mut self, next: Moment) {
+        self.now = self.now.max(next);
+        let queued = self
+            .queue
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now);
+        let event = queued.map_or(Event::Tick, |entry| entry.remove());
+        self.feed(event);
     }
 
     pub(crate) fn run_for(&mut self, time: u64) {
@@ -301,7 +312,7 @@ impl World {
                 self.later(Event::CommandEnded(command, Ok(())));
             }
             Action::Ready | Action::Save => {}
-            Action::Log(line) => self.said.push((self.now, line.message)),
+            Action::Log(_) => {}
             Action::Leave(leave) => {
                 for &generation in &leave.revoke {
                     self.revoke(generation);
@@ -315,6 +326,10 @@ impl World {
         match self.server.mood {
             Mood::Well => Ok(()),
             Mood::Away => Err(Failure::new(FailureKind::NoAnswer, "connection refused")),
+            Mood::Busy(asked) => Err(Failure::new(
+                FailureKind::RateLimited(asked),
+                "too many requests",
+            )),
             Mood::Sealed => Err(Failure::new(FailureKind::Sealed, "the server is sealed")),
         }
     }
