@@ -8,7 +8,7 @@ use crate::vocabulary::{self, ALIASES, Annotation, Default, Kind, Topic};
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Annotations\n\n\
-         Made from the tables of the program; `cargo xtask generate` rewrites it.\n\n\
+         Made from the tables of the program. `LEASEHOLD_REWRITE=1 cargo test -p leasehold-inject --test reference` rewrites it.\n\n\
          Annotations stand on the pod, that is in a workload's pod template. The same names on the \
          Namespace are defaults for its pods, all but `vault.hashicorp.com/agent-inject` itself. \
          Below both stand the injector's flags.\n\n",

@@ -1,13 +1,15 @@
 //! The service account token that the agent logs in with: which volume, mounted where.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding};
 use crate::pod::{Mount, Pod, Volume};
 use crate::report::Stage;
 use crate::settings::TokenSource;
-use crate::spec::{Agent, Reader, TokenPlan};
-use crate::vocabulary::login;
+use crate::spec::{Agent, Reader};
+use crate::vocabulary::{login, ours};
 
 /// Where the API server mounts a pod's default token. A mount of ours at this very path keeps it
 /// from putting that token into our container when it completes the patched pod.
@@ -33,6 +35,8 @@ pub(crate) struct Token {
     pub(crate) file: String,
     /// The volume, where the pod does not have it yet.
     pub(crate) added: Option<Value>,
+    /// The files of further tokens in the same volume, by their audience.
+    pub(crate) further: BTreeMap<String, String>,
     /// Whether it is a short-lived token for one audience, which may be used for any method.
     pub(crate) is_scoped: bool,
 }
@@ -51,7 +55,15 @@ pub(crate) fn find<'a>(
         },
         TokenSource::Projected => match named {
             Some(name) => named_volume(reader, pod, name).map(|token| at_default_mount(&token)),
-            None => Some(projected(pod, agent)),
+            None => {
+                let audiences = reader
+                    .layers()
+                    .family(&ours::SECRET_AUDIENCE)
+                    .map(|(_, given)| given.value)
+                    .filter(|audience| *audience != agent.token.audience)
+                    .collect();
+                Some(projected(pod, agent, &audiences))
+            }
         },
     }
 }
@@ -115,6 +127,7 @@ fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> O
         mount_path: mount_path.to_owned(),
         file: crate::go::join_path(mount_path, projection.path()),
         added: None,
+        further: BTreeMap::new(),
         is_scoped: !projection.audience().is_empty(),
     })
 }
@@ -161,6 +174,7 @@ fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token
         mount_path: mount.path().to_owned(),
         file: crate::go::join_path(mount.path(), "token"),
         added: None,
+        further: BTreeMap::new(),
         is_scoped: false,
     })
 }
@@ -174,8 +188,9 @@ fn holds_plain_token(pod: &Pod<'_>, mount: &Mount<'_>) -> bool {
     })
 }
 
-/// The pod's own projection if exactly one fits, else one that we add.
-fn projected(pod: &Pod<'_>, agent: &Agent<'_>) -> Token {
+/// The pod's own projection if exactly one fits, else one that we add, with a token for each
+/// further audience.
+fn projected(pod: &Pod<'_>, agent: &Agent<'_>, audiences: &BTreeSet<&str>) -> Token {
     let fitting: Vec<(&Volume<'_>, &str)> = pod
         .volumes()
         .iter()
@@ -188,6 +203,7 @@ fn projected(pod: &Pod<'_>, agent: &Agent<'_>) -> Token {
         .map(|(volume, token)| (volume, token.path()))
         .collect();
     if let [(volume, path)] = fitting.as_slice()
+        && audiences.is_empty()
         && agent_can_read(pod, volume)
     {
         return Token {
@@ -195,14 +211,29 @@ fn projected(pod: &Pod<'_>, agent: &Agent<'_>) -> Token {
             mount_path: DEFAULT_MOUNT.to_owned(),
             file: crate::go::join_path(DEFAULT_MOUNT, path),
             added: None,
+            further: BTreeMap::new(),
             is_scoped: true,
         };
     }
+    let file = |number: usize| match number {
+        0 => "token".to_owned(),
+        number => format!("token-{number}"),
+    };
+    let wanted: Vec<(&str, String)> = std::iter::once(agent.token.audience)
+        .chain(audiences.iter().copied())
+        .enumerate()
+        .map(|(number, audience)| (audience, file(number)))
+        .collect();
     Token {
         volume: OUR_VOLUME.to_owned(),
         mount_path: DEFAULT_MOUNT.to_owned(),
         file: format!("{DEFAULT_MOUNT}/token"),
-        added: Some(projection(&agent.token)),
+        added: Some(projection(&wanted, agent.token.expiration)),
+        further: wanted
+            .iter()
+            .skip(1)
+            .map(|(audience, file)| ((*audience).to_owned(), format!("{DEFAULT_MOUNT}/{file}")))
+            .collect(),
         is_scoped: true,
     }
 }
@@ -230,15 +261,21 @@ fn agent_can_read(pod: &Pod<'_>, volume: &Volume<'_>) -> bool {
     mode & 0o004 != 0 || (one_user && mode & 0o400 != 0)
 }
 
-/// The projected volume of our own.
-pub(crate) fn projection(plan: &TokenPlan<'_>) -> Value {
-    let mut source = json!({ "expirationSeconds": plan.expiration, "path": "token" });
-    if let (false, Some(map)) = (plan.audience.is_empty(), source.as_object_mut()) {
-        map.shift_insert(0, "audience".to_owned(), plan.audience.into());
-    }
+/// The projected volume of our own, with a token for each audience.
+fn projection(wanted: &[(&str, String)], expiration: u64) -> Value {
+    let sources: Vec<Value> = wanted
+        .iter()
+        .map(|(audience, file)| {
+            let mut source = json!({ "expirationSeconds": expiration, "path": file });
+            if let (false, Some(map)) = (audience.is_empty(), source.as_object_mut()) {
+                map.shift_insert(0, "audience".to_owned(), (*audience).into());
+            }
+            json!({ "serviceAccountToken": source })
+        })
+        .collect();
     json!({
         "name": OUR_VOLUME,
-        "projected": { "sources": [{ "serviceAccountToken": source }], "defaultMode": 0o644 },
+        "projected": { "sources": sources, "defaultMode": 0o644 },
     })
 }
 

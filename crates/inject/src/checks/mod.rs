@@ -15,7 +15,7 @@ use crate::review::Review;
 use crate::settings::{Flavour, Settings, Strictness};
 use crate::spec::{Source, Spec};
 use crate::template_check::{TemplateCheck, TemplateText};
-use crate::vocabulary::{ours, secrets, switch, telemetry};
+use crate::vocabulary::{self, ours, secrets, switch, telemetry};
 
 /// Runs every check.
 pub(crate) fn run(
@@ -27,7 +27,7 @@ pub(crate) fn run(
     templates: &dyn TemplateCheck,
     report: &mut Report,
 ) {
-    deny_platform(spec, pod, review, layers, report);
+    deny_platform(spec, pod, review, report);
     deny_locked(layers, settings, report);
     deny_taken_names(pod, report);
     check_templates(spec, settings, templates, report);
@@ -39,13 +39,7 @@ pub(crate) fn run(
 }
 
 /// What the node or the API server would refuse, or what another process of the node could reach.
-fn deny_platform(
-    spec: &Spec<'_>,
-    pod: &Pod<'_>,
-    review: &Review<'_>,
-    layers: &Layers<'_>,
-    report: &mut Report,
-) {
+fn deny_platform(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>, report: &mut Report) {
     if pod.is_windows() {
         let text = "the pod is for Windows nodes, and there is no agent for Windows: remove the \
                     annotation";
@@ -63,10 +57,7 @@ fn deny_platform(
         report.deny(Stage::Validate, "the object is no pod", finding);
     }
     let listens = spec.listener.cache || spec.listener.quit;
-    let allowed = layers
-        .get(&ours::ALLOW_LISTENER)
-        .is_some_and(|given| crate::go::boolean(given.value) == Ok(true));
-    if pod.host_network() && listens && !allowed {
+    if pod.host_network() && listens && !spec.agent.allow_listener {
         let text = format!(
             "the pod is on the host's network, where every process of the node can reach the \
              agent's listener and use its token; set {} to true if that is meant",
@@ -89,10 +80,13 @@ fn deny_platform(
 
 /// Annotations that only the platform may set.
 fn deny_locked(layers: &Layers<'_>, settings: &Settings, report: &mut Report) {
-    for (_, name, given) in layers.iter() {
+    for (prefix, name, given) in layers.iter() {
+        // A lock covers the name with whatever may follow it, and under either prefix: a secret's
+        // own server is a server, too.
+        let declared = vocabulary::find(prefix, name).map_or(name, |(found, _)| found.name);
         let is_locked = settings.locked_annotations.iter().any(|locked| {
             let locked = locked.trim();
-            name == locked || given.key == locked
+            [name, declared, given.key].contains(&locked)
         });
         if is_locked && given.origin == Origin::Pod {
             let text = "the platform has locked this annotation, so pods may not set it: remove it";

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use leasehold_config::written::{self, Document};
-use leasehold_config::{Leasehold, MethodConfig};
+use leasehold_config::{Leasehold, MethodConfig, MethodKind};
 
 use crate::finding::{Code, Finding};
 use crate::plan::Role;
@@ -17,7 +17,7 @@ use crate::plan::volumes::{HOME, STATE_DIR, hands_over, persists_cache};
 use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::settings::{Flavour, TokenSource};
-use crate::spec::{Placement, Secret, Source, Spec};
+use crate::spec::{Further, Placement, Secret, Source, Spec};
 use crate::vocabulary::secrets as names;
 
 /// The longest text that the kernel takes as one variable, with name and end.
@@ -197,8 +197,75 @@ fn ours(role: Role, spec: &Spec<'_>, report: &Report) -> Leasehold {
         revoke_on_exit: Some(revoke),
         revoke_after_handover: spec.agent.revoke_after_handover,
         findings: report.summary(),
-        ..Leasehold::default()
+        logins: spec
+            .further
+            .iter()
+            .filter_map(|further| further_login(further, spec))
+            .collect(),
+        template_logins: spec
+            .further
+            .iter()
+            .flat_map(|login| {
+                login
+                    .destinations
+                    .iter()
+                    .map(|d| (d.clone(), login.name.clone()))
+            })
+            .collect(),
     }
+}
+
+/// A login beside the first: what it has of its own, and the rest as the first has it. None for a
+/// method that our agent does not know, which its reader tells of the first login.
+fn further_login(further: &Further<'_>, spec: &Spec<'_>) -> Option<leasehold_config::Login> {
+    let (own, login, server) = (&further.own, &spec.login, &spec.server);
+    let (_, kind) = MethodKind::ALL
+        .into_iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(login.method))?;
+    let mut config = method_config(spec);
+    if let Some(role) = own.role {
+        config.set("role", role);
+    }
+    let file = own
+        .audience
+        .and_then(|audience| spec.token.as_ref()?.further.get(audience))
+        .map(String::as_str);
+    if let (Some(file), Some(token)) = (file, &spec.token) {
+        config.set("token_path", file);
+        if config.get("path") == Some(token.file.as_str()) {
+            config.set("path", file);
+        }
+    }
+    let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+    let namespace = own.namespace.unwrap_or(server.namespace);
+    let pause = |value| leasehold_config::duration::parse(value).filter(|pause| !pause.is_zero());
+    Some(leasehold_config::Login {
+        name: further.name.clone(),
+        method: leasehold_config::Method {
+            kind,
+            mount_path: own
+                .auth_path
+                .unwrap_or(login.mount_path)
+                .trim_matches('/')
+                .to_owned(),
+            namespace: text(namespace.trim_matches('/')),
+            wrap_ttl: None,
+            min_backoff: pause(login.backoff.min),
+            max_backoff: pause(login.backoff.max),
+            exit_on_err: login.exit_on_err,
+            config,
+        },
+        vault: leasehold_config::Server {
+            address: own.service.map(str::to_owned),
+            ca_cert: text(server.ca_cert),
+            ca_path: text(server.ca_path),
+            client_cert: text(server.client_cert),
+            client_key: text(server.client_key),
+            tls_server_name: text(server.tls_server_name).filter(|_| own.service.is_none()),
+            tls_skip_verify: server.tls_skip_verify,
+            ..leasehold_config::Server::default()
+        },
+    })
 }
 
 /// Notes what the agent's own reader says of the configuration.

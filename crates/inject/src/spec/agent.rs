@@ -85,6 +85,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) wait_seconds: u64,
     /// Whether replaced credentials are revoked at once.
     pub(crate) revoke_after_handover: bool,
+    /// Whether a listener may run on the host's network.
+    pub(crate) allow_listener: bool,
     pre_populate: bool,
     pre_populate_only: bool,
 }
@@ -141,6 +143,7 @@ impl<'a> Agent<'a> {
                 settings.agent_wait_seconds.into(),
             ),
             revoke_after_handover: false,
+            allow_listener: false,
             pre_populate: true,
             pre_populate_only: false,
         }
@@ -151,6 +154,7 @@ impl<'a> Agent<'a> {
         self.init_first = reader.optional_boolean(&switch::INIT_FIRST);
         self.pre_populate = reader.boolean(&switch::PRE_POPULATE, true);
         self.pre_populate_only = reader.boolean(&switch::PRE_POPULATE_ONLY, false);
+        self.allow_listener = reader.boolean(&ours::ALLOW_LISTENER, false);
         self.revoke_after_handover = reader.boolean(&ours::REVOKE_AFTER_HANDOVER, false);
     }
 

@@ -5,6 +5,7 @@
 
 mod agent;
 mod container;
+mod further;
 mod login;
 mod reader;
 mod secrets;
@@ -17,8 +18,9 @@ use crate::review::Review;
 use crate::settings::Settings;
 use crate::token::{self, Token};
 
-pub(crate) use agent::{Agent, Containers, LEASEHOLD_IMAGE, Placement, TokenPlan, flavour};
+pub(crate) use agent::{Agent, Containers, LEASEHOLD_IMAGE, Placement, flavour};
 pub(crate) use container::{Container, Ids, Revocation};
+pub(crate) use further::{Further, OwnLogin};
 pub(crate) use login::{Login, Server};
 pub(crate) use reader::Reader;
 pub(crate) use secrets::{Secret, Secrets, Source};
@@ -37,6 +39,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) server: Server<'a>,
     /// How the agent logs in.
     pub(crate) login: Login<'a>,
+    /// Further logins, for some of the secrets.
+    pub(crate) further: Vec<Further<'a>>,
     /// The agent's containers.
     pub(crate) container: Container<'a>,
     /// Cache, listener, connections, telemetry.
@@ -87,39 +91,22 @@ impl<'a> Spec<'a> {
         listener.read_rest(&mut reader);
         let login = Login::read(&mut reader, backoff);
 
-        let spec = Self {
+        let mut spec = Self {
             agent,
             token,
             secrets,
             server,
             login,
+            further: Vec::new(),
             container,
             listener,
             engine,
         };
         spec.validate(&mut reader, review);
-        let Self {
-            mut agent,
-            token,
-            secrets,
-            server,
-            login,
-            container,
-            listener,
-            engine,
-        } = spec;
-        agent.place(&mut reader, review, &container);
-        agent.choose_variant(&mut reader, &secrets);
-        Self {
-            agent,
-            token,
-            secrets,
-            server,
-            login,
-            container,
-            listener,
-            engine,
-        }
+        spec.agent.place(&mut reader, review, &spec.container);
+        spec.agent.choose_variant(&mut reader, &spec.secrets);
+        spec.further = further::read(&mut reader, &spec.agent, &spec.container, &spec.secrets);
+        spec
     }
 
     /// Checks that the parts make a whole, in the established order.

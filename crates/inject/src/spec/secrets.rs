@@ -9,7 +9,7 @@ use crate::layers::{Given, is_alias};
 use crate::report::Stage;
 use crate::review::Review;
 use crate::settings::DefaultTemplate;
-use crate::spec::Reader;
+use crate::spec::{OwnLogin, Reader};
 use crate::vocabulary::{secrets as names, switch};
 
 /// Where the secrets volume is when nobody says.
@@ -51,6 +51,8 @@ pub(crate) struct Secret<'a> {
     pub(crate) right_delimiter: &'a str,
     /// Whether a missing key is an error.
     pub(crate) error_on_missing_key: bool,
+    /// What its login has of its own.
+    pub(crate) login: OwnLogin<'a>,
 }
 
 /// All secrets of a pod and the volumes they need.
@@ -274,6 +276,7 @@ fn read_secret<'a>(
             .get_for(&names::ERROR_ON_MISSING_KEY, &name)
             .and_then(|given| reader.boolean_of(given))
             .unwrap_or_default(),
+        login: OwnLogin::read(reader, &name),
         raw_name: name,
     };
     note_traversal(reader, &secret);

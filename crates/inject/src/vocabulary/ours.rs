@@ -121,6 +121,49 @@ pub static NO_PROXY: Annotation = declare(
     Default::Absent,
     "Hosts that are reached without the proxy (`NO_PROXY`).",
 );
+/// `role-<name>`
+pub static SECRET_ROLE: Annotation = declare(
+    "role",
+    Kind::Text,
+    Default::Described("`vault.hashicorp.com/role`"),
+    "The role that reads this secret, where it is another than the pod's. Secrets that agree in \
+     role, mount, server, namespace and audience share a login. Only our agent knows these.",
+)
+.family(Family::Secret);
+/// `auth-path-<name>`
+pub static SECRET_AUTH_PATH: Annotation = declare(
+    "auth-path",
+    Kind::Text,
+    Default::Described("`vault.hashicorp.com/auth-path`"),
+    "The mount of the auth method that this secret's role belongs to.",
+)
+.family(Family::Secret);
+/// `service-<name>`
+pub static SECRET_SERVICE: Annotation = declare(
+    "service",
+    Kind::Text,
+    Default::Described("`vault.hashicorp.com/service`"),
+    "The server that this secret is read from. Certificates and other settings of the connection \
+     are those of the first server.",
+)
+.family(Family::Secret);
+/// `namespace-<name>`
+pub static SECRET_NAMESPACE: Annotation = declare(
+    "namespace",
+    Kind::Text,
+    Default::Described("`vault.hashicorp.com/namespace`"),
+    "The server's namespace that this secret is read from.",
+)
+.family(Family::Secret);
+/// `audience-<name>`
+pub static SECRET_AUDIENCE: Annotation = declare(
+    "audience",
+    Kind::Text,
+    Default::Described("`leasehold.dev/token-audience`"),
+    "The audience of the token that logs in for this secret. Needs `leasehold.dev/token-source: \
+     projected`.",
+)
+.family(Family::Secret);
 /// `findings`
 pub static FINDINGS: Annotation = declare(
     "findings",
@@ -142,5 +185,10 @@ pub static ALL: &[&Annotation] = &[
     &SECRETS_SIZE,
     &ALLOW_LISTENER,
     &NO_PROXY,
+    &SECRET_ROLE,
+    &SECRET_AUTH_PATH,
+    &SECRET_SERVICE,
+    &SECRET_NAMESPACE,
+    &SECRET_AUDIENCE,
     &FINDINGS,
 ];

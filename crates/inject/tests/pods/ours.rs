@@ -9,6 +9,7 @@ const DEFAULT_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 #[test]
 fn a_pod_gets_one_native_sidecar_that_waits_for_the_secrets() {
     let patched = Request::with(&[]).patched();
+    assert_eq!(patched.findings, []);
     assert_eq!(patched.injected, Injected::Native);
     assert_eq!(patched.names("initContainers"), ["vault-agent"]);
     assert_eq!(patched.names("containers"), ["app"]);
@@ -643,4 +644,90 @@ fn the_established_agent_keeps_its_own_shape_with_a_projected_token() {
     assert!(mounts(agent).contains(&("leasehold-token", DEFAULT_MOUNT)));
     let annotations = patched.pod["metadata"]["annotations"].clone();
     assert_eq!(annotations.get("leasehold.dev/findings"), None::<&Value>);
+}
+
+#[test]
+fn some_secrets_may_be_read_with_another_role_mount_server_and_audience() {
+    let patched = Request::with(&[
+        ("agent-inject-secret-own", "kv/data/own"),
+        ("leasehold.dev/role-own", "other"),
+        ("leasehold.dev/audience-own", "billing"),
+        ("agent-inject-secret-also", "kv/data/also"),
+        ("leasehold.dev/role-also", "other"),
+        ("leasehold.dev/audience-also", "billing"),
+        ("agent-inject-secret-far", "kv/data/far"),
+        ("leasehold.dev/service-far", "https://far.example.com"),
+        ("leasehold.dev/auth-path-far", "auth/k8s-far"),
+        ("leasehold.dev/namespace-far", "team"),
+    ])
+    .patched();
+    assert!(
+        !patched.has_finding("will refuse"),
+        "{:?}",
+        patched.findings
+    );
+    let stanza = config(patched.agent())["leasehold"].clone();
+    assert_eq!(
+        stanza["template_logins"],
+        json!({
+            "/vault/secrets/also": "also",
+            "/vault/secrets/own": "also",
+            "/vault/secrets/far": "far",
+        })
+    );
+    let logins = stanza["logins"].as_array().expect("two further logins");
+    assert_eq!(logins.len(), 2);
+    assert_eq!(logins[0]["method"]["config"]["role"], "other");
+    assert_eq!(
+        logins[0]["method"]["config"]["token_path"],
+        format!("{DEFAULT_MOUNT}/token-1")
+    );
+    assert_eq!(logins[1]["vault"]["address"], "https://far.example.com");
+    assert_eq!(logins[1]["method"]["mount_path"], "auth/k8s-far");
+    assert_eq!(logins[1]["method"]["namespace"], "team");
+    let volume = patched.volume("leasehold-token").expect("added");
+    let audiences: Vec<&Value> = volume["projected"]["sources"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|source| &source["serviceAccountToken"]["audience"])
+        .collect();
+    assert_eq!(audiences, ["vault", "billing"]);
+}
+
+#[test]
+fn several_logins_want_our_agent_and_a_projected_token() {
+    let with = |more: &[(&str, &str)]| {
+        Request::with(&[&[("leasehold.dev/role-db", "other")], more].concat())
+    };
+    let message = with(&[("agent-image", "hashicorp/vault:1.19")]).denied();
+    assert!(message.contains("Vault's agent has one login"), "{message}");
+    let message = with(&[
+        ("leasehold.dev/audience-db", "x"),
+        ("leasehold.dev/token-source", "pod"),
+    ])
+    .spec(
+        "containers",
+        json!([{
+            "name": "app",
+            "image": "x",
+            "volumeMounts": [{ "name": "t", "mountPath": DEFAULT_MOUNT }],
+        }]),
+    )
+    .denied();
+    assert!(
+        message.contains("leasehold.dev/token-source to projected"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_lock_covers_what_may_follow_the_name_under_either_prefix() {
+    let message = Request::with(&[("leasehold.dev/service-db", "https://evil.example.com")])
+        .settings(|s| s.locked_annotations = ["service".to_owned()].into())
+        .denied();
+    assert!(
+        message.contains("leasehold.dev/service-db: the platform has locked"),
+        "{message}"
+    );
 }
