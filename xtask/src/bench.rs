@@ -4,6 +4,7 @@
 //! is the programs and not the day.
 
 mod agent;
+mod cluster;
 mod http;
 mod injector;
 mod process;
@@ -21,6 +22,9 @@ struct Contender {
     name: String,
     /// The program and its first arguments; what the measurement needs is appended.
     command: Vec<String>,
+    /// What it is started through, such as a program that enters a namespace.
+    wrapper: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// What the arguments ask for.
@@ -87,10 +91,17 @@ impl Contender {
         if name.is_empty() || command.is_empty() {
             bail!("`{text}` is not of the form NAME=COMMAND");
         }
-        Ok(Self {
+        Ok(Self::new(name, command))
+    }
+
+    /// A program that is started as it is.
+    fn new(name: &str, command: Vec<String>) -> Self {
+        Self {
             name: name.to_owned(),
             command,
-        })
+            wrapper: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// The program alone.

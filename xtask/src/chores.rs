@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, ci, deny, image, testing, tidy, tools};
+use crate::{bench, ci, deny, generate, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -59,6 +59,13 @@ const CHORES: &[Chore] = &[
                   only where `cargo-deny` is on PATH and its database can be reached; the output says\n\
                   which of the two happened.",
         run: deny::run,
+    },
+    Chore {
+        name: "generate",
+        summary: "write the reference pages from the programs' tables",
+        arguments: "[--check]",
+        details: "--check   write nothing; a file that is not as generated is a failure",
+        run: generate::run,
     },
     Chore {
         name: "image",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{deny, testing, tidy, workspace};
+use crate::{deny, generate, testing, tidy, workspace};
 
 struct Step {
     name: &'static str,
@@ -50,6 +50,11 @@ const STEPS: &[Step] = &[
             let mut doc = workspace::cargo(&["doc", "--workspace", "--no-deps"]);
             workspace::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
         },
+    },
+    Step {
+        name: "drift",
+        what: "generated files are as generated",
+        run: || generate::run(&["--check".to_owned()]),
     },
     Step {
         name: "tests",

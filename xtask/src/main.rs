@@ -4,6 +4,7 @@ mod bench;
 mod chores;
 mod ci;
 mod deny;
+mod generate;
 mod image;
 mod testing;
 mod tidy;

@@ -36,23 +36,25 @@ pub(super) fn measure(options: &Options) -> Result<Report> {
     let bao = tools::ensure(tools::Wanted::Servers)?.join("bin/bao");
     let folder = crate::bench::injector::Folder::make("agent")?;
     let server = Server::start(&bao, &folder.path)?;
-    let peer = options.peer.clone().unwrap_or_else(|| Contender {
-        name: "bao agent".to_owned(),
-        command: vec![bao.display().to_string(), "agent".to_owned()],
+    let peer = options.peer.clone().unwrap_or_else(|| {
+        Contender::new(
+            "bao agent",
+            vec![bao.display().to_string(), "agent".to_owned()],
+        )
     });
     let ours = match &options.ours {
         Some(ours) => ours.clone(),
         None => {
             program::build("leasehold-agent", "agent")?;
-            Contender {
-                name: "leasehold-agent".to_owned(),
-                command: vec![
+            Contender::new(
+                "leasehold-agent",
+                vec![
                     program::path("leasehold-agent", "agent")
                         .display()
                         .to_string(),
                     "agent".to_owned(),
                 ],
-            }
+            )
         }
     };
     let proxy = CountingProxy::start(server.address)?;
@@ -148,7 +150,7 @@ fn contend(
         let (config, files) = configuration(&here, server, proxy)?;
         proxy.reset();
         let arguments = [format!("-config={}", config.display())];
-        let mut running = Running::start(contender, &arguments, &[], &here.join("log"))?;
+        let mut running = Running::start(contender, &arguments, &here.join("log"))?;
         times.push(running.until("its first file", deadline, || {
             files.iter().any(|file| file.exists())
         })?);

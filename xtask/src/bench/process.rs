@@ -27,23 +27,29 @@ pub(super) struct Memory {
 
 impl Running {
     /// Starts a contender with further arguments. Its output goes to a file.
-    pub(super) fn start(
-        contender: &Contender,
-        arguments: &[String],
-        environment: &[(&str, &str)],
-        log: &Path,
-    ) -> Result<Self> {
+    pub(super) fn start(contender: &Contender, arguments: &[String], log: &Path) -> Result<Self> {
         let file =
             fs::File::create(log).with_context(|| format!("failed to write {}", log.display()))?;
         let second = file.try_clone().context("failed to open the log twice")?;
-        let mut command = Command::new(contender.program()?);
+        let words: Vec<&String> = contender
+            .wrapper
+            .iter()
+            .chain(&contender.command)
+            .chain(arguments)
+            .collect();
+        let (program, rest) = words.split_first().context("a contender has a command")?;
+        let mut command = Command::new(program);
         command
-            .args(contender.command.iter().skip(1))
-            .args(arguments)
+            .args(rest)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", log.parent().unwrap_or(Path::new("/")))
-            .envs(environment.iter().copied())
+            .envs(
+                contender
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null())
             .stdout(file)
             .stderr(second);
@@ -164,7 +170,7 @@ mod tests {
         let folder = std::env::temp_dir();
         let log = folder.join(format!("xtask-process-{}", std::process::id()));
         let contender = Contender::read("sleep=sleep 100").unwrap();
-        let mut running = Running::start(&contender, &[], &[], &log).unwrap();
+        let mut running = Running::start(&contender, &[], &log).unwrap();
         let id = running.child.id();
         running
             .until("memory is there", Duration::from_secs(10), || {

@@ -33,20 +33,20 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .context("failed to find a free port")?;
-        let contender = Contender {
-            name: "the server".to_owned(),
-            command: vec![
+        let contender = Contender::new(
+            "the server",
+            vec![
                 bao.display().to_string(),
                 "server".to_owned(),
                 "-dev".to_owned(),
             ],
-        };
+        );
         let arguments = [
             format!("-dev-root-token-id={TOKEN}"),
             format!("-dev-listen-address={address}"),
             "-dev-no-store-token".to_owned(),
         ];
-        let mut running = Running::start(&contender, &arguments, &[], &folder.join("server.log"))?;
+        let mut running = Running::start(&contender, &arguments, &folder.join("server.log"))?;
         running.until("it answers", Duration::from_secs(30), || {
             call(address, "GET", "/v1/sys/health", None).is_ok()
         })?;
