@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use leasehold_testkit::tools;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// The values files that are kept with the chart; an empty name means the chart's defaults.
@@ -86,8 +87,10 @@ with Chart.load(sys.argv[1]) as chart:
 
 /// Reads the documents of a manifest; empty ones are left out.
 pub(crate) fn parse(text: &str) -> Vec<Value> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("manifests are YAML");
-    documents.into_iter().filter(|d| !d.is_null()).collect()
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).expect("manifests are YAML"))
+        .filter(|document| !document.is_null())
+        .collect()
 }
 
 /// The only object of a kind.
