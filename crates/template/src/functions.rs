@@ -14,7 +14,7 @@ mod serialize;
 mod sockaddr;
 mod spew;
 mod sprig;
-mod strings;
+pub(crate) mod strings;
 mod vault;
 
 use crate::go::{Function, Functions, Value};
@@ -49,6 +49,7 @@ static TABLES: &[&[Function]] = &[
     sprig::semver::FUNCTIONS,
     sprig::hashes::FUNCTIONS,
     sprig::passwords::FUNCTIONS,
+    sprig::certificates::FUNCTIONS,
 ];
 
 struct Table;

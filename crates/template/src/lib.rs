@@ -26,6 +26,7 @@ mod snapshot;
 mod template;
 mod time;
 mod url;
+mod x509;
 mod yaml;
 
 pub use dependency::Dependency;

@@ -22,7 +22,7 @@ use leasehold_template::{
 use serde_json::Value;
 
 /// So many cases were equal when this was last changed; it may only rise.
-const FLOOR: usize = 633;
+const FLOOR: usize = 638;
 
 /// Longest chain of dependencies in a case.
 const MOST_PASSES: usize = 5;

@@ -1,6 +1,7 @@
 //! The functions of sprig 3.3 that do not depend on the machine, under the names that consul-template gives them.
 
 mod cast;
+pub(super) mod certificates;
 pub(super) mod dates;
 pub(super) mod hashes;
 pub(super) mod lists;

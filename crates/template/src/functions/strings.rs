@@ -219,7 +219,7 @@ pub(super) fn first_letter(text: &[u8]) -> &[u8] {
 }
 
 /// Where `needle` begins in `text` for the first time.
-pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     if needle.is_empty() {
         return Some(0);
     }

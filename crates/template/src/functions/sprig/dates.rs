@@ -71,7 +71,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-fn now(context: &mut Context<'_>) -> Time {
+pub(super) fn now(context: &mut Context<'_>) -> Time {
     let now = context.host().now();
     match now.duration_since(UNIX_EPOCH) {
         Ok(since) => Time::from_unix(since.as_secs() as i64, since.subsec_nanos()),
