@@ -107,6 +107,11 @@ fn without_zeros(container: &mut Map<String, Value>) {
             entry.retain(|key, value| key == keep || key == "name" || !says_nothing(value));
         }
     }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(Value::Object(fields)) = container.get_mut(probe) {
+            fields.retain(|_, value| value.as_i64() != Some(0));
+        }
+    }
     if let Some(Value::Object(resources)) = container.get_mut("resources") {
         resources.retain(|_, value| {
             !value.as_object().is_some_and(Map::is_empty) && !says_nothing(value)

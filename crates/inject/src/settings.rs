@@ -6,6 +6,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::finding::{Code, Finding};
+use crate::go::duration::duration;
+use crate::go::quantity::Quantity;
+use crate::go::{number, quote};
+
 /// Which agent is put into pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
@@ -165,6 +170,72 @@ pub struct Settings {
     pub strictness: Strictness,
 }
 
+impl Settings {
+    /// What of the settings will deny every pod, or is probably not meant: for the start of the
+    /// program, as the established injector tells it only to the owners of pods.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut add = |flag: &str, text: String| {
+            let text = format!("the flag --{flag} {text}");
+            findings.push(Finding::warning(Code::InvalidValue, text));
+        };
+        if self.vault_auth_path.is_empty() {
+            add(
+                "vault-auth-path",
+                "is empty, which denies every pod".to_owned(),
+            );
+        }
+        let resources = &self.resources;
+        for (flag, value) in [
+            ("cpu-limit", &resources.limits_cpu),
+            ("memory-limit", &resources.limits_memory),
+            ("ephemeral-storage-limit", &resources.limits_ephemeral),
+            ("cpu-request", &resources.requests_cpu),
+            ("memory-request", &resources.requests_memory),
+            ("ephemeral-storage-request", &resources.requests_ephemeral),
+        ] {
+            let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            if Quantity::parse(value).is_err() {
+                let value = quote(value);
+                add(
+                    flag,
+                    format!("has the value {value}, which is no amount such as 64Mi"),
+                );
+            }
+        }
+        for (flag, value) in [
+            ("run-as-user", &self.run_as_user),
+            ("run-as-group", &self.run_as_group),
+        ] {
+            let Some(value) = value.as_deref() else {
+                continue;
+            };
+            if number::integer(value).is_err() {
+                add(
+                    flag,
+                    format!("has the value {}, which is no number", quote(value)),
+                );
+            }
+        }
+        let backoffs = (
+            duration(&self.auth_min_backoff),
+            duration(&self.auth_max_backoff),
+        );
+        if let (Ok(shortest), Ok(longest)) = backoffs
+            && shortest >= longest
+        {
+            let longest = quote(&self.auth_max_backoff);
+            add(
+                "auth-min-backoff",
+                format!("is not below --auth-max-backoff {longest}"),
+            );
+        }
+        findings
+    }
+}
+
 impl Default for Settings {
     /// The defaults of `leasehold serve`.
     fn default() -> Self {
@@ -201,5 +272,39 @@ impl Default for Settings {
             locked_annotations: BTreeSet::new(),
             strictness: Strictness::Lenient,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_deny_every_pod_are_told_at_the_start() {
+        assert_eq!(Settings::default().findings(), []);
+        let settings = Settings {
+            vault_auth_path: String::new(),
+            run_as_user: Some("vault".to_owned()),
+            resources: Resources {
+                limits_cpu: Some("half".to_owned()),
+                ..Resources::default()
+            },
+            auth_min_backoff: "5m".to_owned(),
+            auth_max_backoff: "1m".to_owned(),
+            ..Settings::default()
+        };
+        let told: Vec<String> = settings.findings().iter().map(Finding::to_string).collect();
+        for flag in [
+            "vault-auth-path",
+            "run-as-user",
+            "cpu-limit",
+            "auth-min-backoff",
+        ] {
+            assert!(
+                told.iter().any(|t| t.contains(&format!("--{flag} "))),
+                "{flag}: {told:?}"
+            );
+        }
+        assert_eq!(told.len(), 4);
     }
 }

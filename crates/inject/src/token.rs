@@ -16,6 +16,8 @@ use crate::vocabulary::{login, ours};
 pub(crate) const DEFAULT_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Where the established injector mounts a named volume that no container mounts.
 const NAMED_MOUNT: &str = "/var/run/secrets/vault.hashicorp.com/serviceaccount";
+/// What the paths of a cloud's web identity have in them.
+pub(crate) const WEB_IDENTITY: &str = "eks.amazonaws.com";
 /// The volume that we add.
 pub(crate) const OUR_VOLUME: &str = "leasehold-token";
 /// The longest time that a token of somebody else's projection may live to be taken over, in
@@ -140,11 +142,7 @@ fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token
         .flat_map(|c| c.mounts())
         .filter(|mount| mount.path().contains("serviceaccount"))
         .collect();
-    // The default token's own path goes before look-alikes such as a cloud's web identity.
-    let own = mounts
-        .iter()
-        .find(|mount| mount.path().trim_end_matches('/') == DEFAULT_MOUNT)
-        .or_else(|| mounts.iter().find(|mount| holds_plain_token(pod, mount)));
+    let own = mounts.iter().find(|mount| is_token(pod, mount));
     let Some(mount) = own.or(mounts.first()) else {
         let finding = Finding::error(
             Code::Token,
@@ -179,13 +177,16 @@ fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token
     })
 }
 
-/// Whether a mount's volume projects a token for the API server's own audience as `token`.
-fn holds_plain_token(pod: &Pod<'_>, mount: &Mount<'_>) -> bool {
-    pod.volume(mount.name()).is_some_and(|volume| {
-        volume
-            .tokens()
-            .any(|token| token.path() == "token" && token.audience().is_empty())
-    })
+/// Whether a mount holds a service account token that is meant for logging in: the default one, or
+/// one that the pod projects under the default one's name, but for a cloud's web identity.
+fn is_token(pod: &Pod<'_>, mount: &Mount<'_>) -> bool {
+    if mount.path().trim_end_matches('/') == DEFAULT_MOUNT {
+        return true;
+    }
+    !mount.path().contains(WEB_IDENTITY)
+        && pod
+            .volume(mount.name())
+            .is_some_and(|volume| volume.tokens().any(|token| token.path() == "token"))
 }
 
 /// The pod's own projection if exactly one fits, else one that we add, with a token for each

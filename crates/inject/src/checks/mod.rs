@@ -13,9 +13,9 @@ use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::review::Review;
 use crate::settings::{Flavour, Settings, Strictness};
-use crate::spec::{Source, Spec};
+use crate::spec::{Placement, Source, Spec};
 use crate::template_check::{TemplateCheck, TemplateText};
-use crate::vocabulary::{self, ours, secrets, switch, telemetry};
+use crate::vocabulary::{self, container, ours, secrets, switch, telemetry};
 
 /// Runs every check.
 pub(crate) fn run(
@@ -29,7 +29,8 @@ pub(crate) fn run(
 ) {
     deny_platform(spec, pod, review, report);
     deny_locked(layers, settings, report);
-    deny_taken_names(pod, report);
+    deny_taken_names(spec, pod, report);
+    note_native(spec, layers, report);
     check_templates(spec, settings, templates, report);
     names::note_unknown(layers, settings, report);
     names::note_orphans(layers, &spec.secrets, report);
@@ -96,19 +97,47 @@ fn deny_locked(layers: &Layers<'_>, settings: &Settings, report: &mut Report) {
     }
 }
 
-/// Containers of the pod's own that have the agent's names.
-fn deny_taken_names(pod: &Pod<'_>, report: &mut Report) {
-    for container in pod.all_containers() {
-        if matches!(container.name(), SIDECAR | INIT) {
-            let text = format!(
-                "the pod has a container of its own called {}, the name that the agent gets: call \
-                 it something else",
-                container.name()
-            );
-            let finding = Finding::error(Code::NameTaken, text);
-            report.deny(Stage::Validate, "a container's name is taken", finding);
-        }
+/// Containers of the pod's own that have the names of those that are added.
+fn deny_taken_names(spec: &Spec<'_>, pod: &Pod<'_>, report: &mut Report) {
+    let added: &[&str] = match spec.agent.placement {
+        Placement::Pair => &[INIT, SIDECAR],
+        Placement::InitOnly => &[INIT],
+        Placement::Native(_) | Placement::SidecarOnly => &[SIDECAR],
+    };
+    for container in pod.all_containers().filter(|c| added.contains(&c.name())) {
+        let text = format!(
+            "the pod has a container of its own called {}, the name that the agent gets: call it \
+             something else",
+            container.name()
+        );
+        let finding = Finding::error(Code::NameTaken, text);
+        report.deny(Stage::Validate, "a container's name is taken", finding);
     }
+}
+
+/// Annotations for a pair that the native sidecar has no use for.
+fn note_native(spec: &Spec<'_>, layers: &Layers<'_>, report: &mut Report) {
+    if !matches!(spec.agent.placement, Placement::Native(_)) {
+        return;
+    }
+    let mut note = |annotation: &vocabulary::Annotation, text: &str| {
+        if let Some(given) = layers
+            .get(annotation)
+            .filter(|given| given.origin == Origin::Pod)
+        {
+            report.note(Finding::info(Code::NoEffect, text).about(given.key));
+        }
+    };
+    if spec.listener.quit {
+        note(
+            &telemetry::ENABLE_QUIT,
+            "a native sidecar ends by itself after the application, so a Job need not ask it to",
+        );
+    }
+    note(
+        &container::REVOKE_GRACE,
+        "a native sidecar ends after the application, so nothing is waited for before revocation",
+    );
 }
 
 fn check_templates(

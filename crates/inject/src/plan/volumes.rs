@@ -6,6 +6,7 @@ use crate::plan::{Role, memory};
 use crate::pod::{Mount, Pod};
 use crate::settings::Flavour;
 use crate::spec::{Placement, Spec};
+use crate::token::WEB_IDENTITY;
 
 /// The folder of the agent's own files.
 pub(crate) const HOME: &str = "/home/vault";
@@ -176,7 +177,7 @@ fn aws_mount<'p, 'a>(spec: &Spec<'_>, pod: &'p Pod<'a>) -> Option<&'p Mount<'a>>
     pod.containers()
         .iter()
         .flat_map(|c| c.mounts())
-        .find(|mount| mount.path().contains("eks.amazonaws.com"))
+        .find(|mount| mount.path().contains(WEB_IDENTITY))
 }
 
 /// Whether both containers share a persistent cache.

@@ -11,6 +11,9 @@ use crate::report::Stage;
 use crate::spec::Reader;
 use crate::vocabulary::{Annotation, Kind, login as names, ours, vault};
 
+/// The auth method where neither annotation nor flag name one.
+const DEFAULT_METHOD: &str = "kubernetes";
+
 /// The server and the way to it. Texts are as written; empty ones are left out later.
 #[derive(Debug)]
 pub(crate) struct Server<'a> {
@@ -174,7 +177,11 @@ impl<'a> Login<'a> {
         if !role.is_empty() {
             config.insert("role".to_owned(), role);
         }
-        let method = reader.text(&names::AUTH_TYPE, &settings.vault_auth_type);
+        let by_flag = match settings.vault_auth_type.as_str() {
+            "" => DEFAULT_METHOD,
+            named => named,
+        };
+        let method = reader.text(&names::AUTH_TYPE, by_flag);
         let mount_path = reader.text(&names::AUTH_PATH, &settings.vault_auth_path);
         let exit_on_err = reader.boolean(&names::EXIT_ON_ERR, false);
         Self {

@@ -731,3 +731,31 @@ fn a_lock_covers_what_may_follow_the_name_under_either_prefix() {
         "{message}"
     );
 }
+
+#[test]
+fn a_token_that_the_pod_projects_for_the_server_is_still_found_by_its_path() {
+    let mount = |name: &str, path: &str| json!({ "name": name, "mountPath": path });
+    let request = Request::with(&[("leasehold.dev/token-source", "pod")])
+        .spec(
+            "containers",
+            json!([{ "name": "app", "image": "x", "volumeMounts": [
+                mount("key", "/etc/gcp/serviceaccount-key"),
+                mount("own", "/var/run/secrets/vault/serviceaccount"),
+                mount("kube-api-access", DEFAULT_MOUNT),
+            ] }]),
+        )
+        .spec(
+            "volumes",
+            json!([
+                { "name": "key", "secret": { "secretName": "gcp" } },
+                { "name": "own", "projected": { "sources": [{ "serviceAccountToken": {
+                    "audience": "vault", "path": "token",
+                } }] } },
+            ]),
+        );
+    let patched = request.patched();
+    assert_eq!(
+        config(patched.agent())["auto_auth"]["method"]["config"]["token_path"],
+        "/var/run/secrets/vault/serviceaccount/token"
+    );
+}
