@@ -62,7 +62,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "generate",
-        summary: "write the reference pages from the programs' tables",
+        summary: "write the reference pages from the programs' tables, and manifests from the chart",
         arguments: "[--check]",
         details: "--check   write nothing; a file that is not as generated is a failure",
         run: generate::run,
