@@ -290,8 +290,17 @@ fn got(secret: &Secret, mut warnings: Vec<String>, known: Facts, now: SystemTime
         None => (secret.lease_duration, secret.renewable),
     };
     look_into(secret, &mut facts, now);
+    // Some system paths answer without an envelope; templates look for their fields in the data all the same.
+    let bare = secret
+        .data()
+        .is_some_and(|data| data.len() == secret.raw().len());
+    let body = if bare {
+        format!("{{\"data\":{}}}", secret.raw())
+    } else {
+        secret.raw().to_owned()
+    };
     Got {
-        content: Content::Secret(secret.raw().to_owned()),
+        content: Content::Secret(body),
         lease: secret.lease_id.clone(),
         lifetime: Lifetime::of(&facts),
         warnings,

@@ -20,6 +20,12 @@ use crate::{
 /// How long a `plugin` may run.
 const PLUGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Variables that templates find even where nobody sets them.
+const PRESET: [(&str, &str); 2] = [
+    ("CONSUL_HTTP_SSL", "false"),
+    ("CONSUL_HTTP_SSL_VERIFY", "true"),
+];
+
 /// The machine that this program runs on.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -50,7 +56,15 @@ impl Host for Machine {
     }
 
     fn environment(&mut self, name: &str) -> Option<String> {
-        self.environment.get(name).map(str::to_owned)
+        let preset = || {
+            // The established program sets these for its templates where they are not set.
+            let (_, value) = PRESET.iter().find(|(known, _)| *known == name)?;
+            Some(*value)
+        };
+        self.environment
+            .get(name)
+            .or_else(preset)
+            .map(str::to_owned)
     }
 
     fn run_plugin(&mut self, command: &str, arguments: &[String]) -> Result<Vec<u8>, String> {
@@ -62,13 +76,19 @@ impl Host for Machine {
     }
 
     fn check_sandbox(&mut self, sandbox: &str, path: &str) -> Result<(), String> {
-        let outside = || format!("'{path}' is outside of sandbox");
-        let sandbox = std::fs::canonicalize(sandbox).map_err(|_| outside())?;
-        let resolved = resolve(Path::new(path)).ok_or_else(outside)?;
-        if resolved.starts_with(&sandbox) {
+        let resolve = |what: &str, path: &str| {
+            std::fs::canonicalize(path).map_err(|error| {
+                format!(
+                    "failed to resolve {what} path: lstat {path}: {}",
+                    go_words(&error)
+                )
+            })
+        };
+        let folder = resolve("sandbox", sandbox)?;
+        if resolve("target", path)?.starts_with(&folder) {
             Ok(())
         } else {
-            Err(outside())
+            Err(format!("'{path}' is outside of sandbox"))
         }
     }
 
@@ -80,17 +100,6 @@ impl Host for Machine {
         use std::io::Write as _;
         // What a template prints for its author's eyes goes beside the output, never into it.
         let _ = std::io::stderr().lock().write_all(text);
-    }
-}
-
-/// A path with its links resolved; the last step may be missing.
-fn resolve(path: &Path) -> Option<PathBuf> {
-    match std::fs::canonicalize(path) {
-        Ok(resolved) => Some(resolved),
-        Err(_) => {
-            let parent = std::fs::canonicalize(path.parent()?).ok()?;
-            Some(parent.join(path.file_name()?))
-        }
     }
 }
 

@@ -100,13 +100,13 @@ impl Lifetime {
     }
 }
 
-/// How long before the end of something that lives `granted` its replacement is asked for: one and a half
-/// times the promised overlap of a tenth of the lifetime (at least 2 s, at most 5 min), so that a slow
-/// answer does not eat into it. Never more than half of what is `left`.
-#[must_use]
-pub fn lead(granted: Duration, left: Duration) -> Duration {
+/// How long before the end of something that lives `granted` its replacement is asked for: one and a quarter to
+/// one and three quarters times the promised overlap of a tenth of the lifetime (at least 2 s, at most 5 min), so
+/// that a slow answer does not eat into it, and not all of a fleet ask at once. Never more than half of what is
+/// `left`.
+pub fn lead(granted: Duration, left: Duration, chance: &mut dyn Chance) -> Duration {
     let overlap = (granted / 10).clamp(OVERLAP_FLOOR, OVERLAP_CEILING);
-    (overlap + overlap / 2).min(left / 2)
+    between(chance, overlap + overlap / 4, overlap + overlap * 3 / 4).min(left / 2)
 }
 
 /// When to renew a lease that begins now: around two thirds of it.
@@ -126,7 +126,9 @@ pub fn replacement(now: Moment, life: Duration, threshold: f64, chance: &mut dyn
     let low = (threshold - REREAD_SPREAD).clamp(0.0, 1.0);
     let high = (threshold + REREAD_SPREAD).clamp(0.0, 1.0);
     let at_threshold = between(chance, life.mul_f64(low), life.mul_f64(high));
-    now + at_threshold.min(life - lead(life, life)).max(SHORTEST_LIFE)
+    now + at_threshold
+        .min(life - lead(life, life, chance))
+        .max(SHORTEST_LIFE)
 }
 
 /// When to read a static secret again: the interval times the threshold's band.
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn leads_by_at_least_the_promised_overlap() {
         for (granted, overlap) in [(10, 2), (20, 2), (60, 6), (3600, 300), (86_400, 300)] {
-            let lead = lead(seconds(granted), seconds(granted));
+            let lead = lead(seconds(granted), seconds(granted), &mut Always(0.0));
             assert!(lead >= seconds(overlap), "{granted} s: {lead:?}");
             assert!(lead <= seconds(granted) / 2, "{granted} s: {lead:?}");
         }
@@ -246,8 +248,14 @@ mod tests {
 
     #[test]
     fn leads_by_no_more_than_half_of_what_is_left() {
-        assert_eq!(lead(seconds(3600), seconds(4)), seconds(2));
-        assert_eq!(lead(seconds(1), seconds(1)), Duration::from_millis(500));
+        assert_eq!(
+            lead(seconds(3600), seconds(4), &mut Always(0.5)),
+            seconds(2)
+        );
+        assert_eq!(
+            lead(seconds(1), seconds(1), &mut Always(0.5)),
+            Duration::from_millis(500)
+        );
     }
 
     #[test]
@@ -258,11 +266,11 @@ mod tests {
         assert_eq!(at(1000, 0.0), seconds(850));
         assert_eq!(
             at(1000, 1.0),
-            seconds(850),
-            "150 s of lead come before 95 %"
+            seconds(825),
+            "175 s of lead come before 95 %"
         );
         assert_eq!(at(100_000, 1.0), seconds(95_000));
-        assert_eq!(at(20, 1.0), seconds(17));
+        assert_eq!(at(20, 1.0), Duration::from_millis(16_500));
         assert_eq!(at(0, 1.0), seconds(1), "never at once");
     }
 

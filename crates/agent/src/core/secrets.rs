@@ -290,7 +290,7 @@ impl Secret {
                 self.lost.reset();
                 held.ends = Some(now + left);
                 if is_capped(held.granted, left) || !renewable {
-                    let at = now + (left - lead(held.granted, left));
+                    let at = now + (left - lead(held.granted, left, chance));
                     self.phase = Phase::FetchAt(at);
                     RenewalOutcome::Capped
                 } else {
@@ -301,7 +301,7 @@ impl Secret {
             }
             Err(failure) => {
                 let ends = held.ends.unwrap_or(now);
-                let last = (ends - lead(held.granted, held.granted)).max(now);
+                let last = (ends - lead(held.granted, held.granted, chance)).max(now);
                 if is_lost(failure) {
                     let pause = self.lost.pause(chance, None);
                     self.phase = Phase::FetchAt(now + pause);

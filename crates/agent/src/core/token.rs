@@ -296,7 +296,7 @@ impl TokenKeeper {
                 };
                 held.ends = Some(now + left);
                 held.plan = if is_capped(held.granted, left) || !grant.renewable {
-                    Plan::ReplaceAt(now + (left - lead(held.granted, left)))
+                    Plan::ReplaceAt(now + (left - lead(held.granted, left, chance)))
                 } else {
                     held.granted = left;
                     Plan::RenewAt(renewal(now, left, chance))
@@ -304,7 +304,7 @@ impl TokenKeeper {
             }
             Err(failure) => {
                 let ends = held.ends.unwrap_or(now);
-                let last = (ends - lead(held.granted, held.granted)).max(now);
+                let last = (ends - lead(held.granted, held.granted, chance)).max(now);
                 let retry = now + held.trouble.pause(chance, failure.retry_after());
                 if failure.is_definite() {
                     // The server will say the same again. The token may well be good, only not renewable.
@@ -402,7 +402,7 @@ fn held(generation: Generation, now: Moment, grant: Grant, chance: &mut dyn Chan
             let elapsed = granted.saturating_sub(left);
             Plan::RenewAt(now + now.until(planned).saturating_sub(elapsed))
         }
-        Some(left) => Plan::ReplaceAt(now + (left - lead(granted, left))),
+        Some(left) => Plan::ReplaceAt(now + (left - lead(granted, left, chance))),
     };
     Held {
         generation,
