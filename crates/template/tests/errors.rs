@@ -1,0 +1,73 @@
+//! What people read when a template is wrong: place, line, caret, and the names that would do.
+
+use leasehold_template::{NoHost, Options, Phase, Snapshot, Template, TemplateError, render};
+
+fn failure(source: &str, strict: bool) -> TemplateError {
+    let options = Options {
+        name: "/vault/configs/db.ctmpl".to_owned(),
+        error_on_missing_key: strict,
+        ..Options::default()
+    };
+    match Template::parse(source, options) {
+        Err(error) => error,
+        Ok(template) => {
+            render(&template, &Snapshot::new(), &mut NoHost).expect_err("the template fails")
+        }
+    }
+}
+
+#[test]
+fn an_unknown_function_is_shown_with_the_near_ones() {
+    let error = failure("user: x\npass: {{ prnt \"x\" }}\n", false);
+    assert_eq!(error.phase(), Phase::Parse);
+    assert_eq!(
+        error.to_string(),
+        "parse: template: :2: function \"prnt\" not defined"
+    );
+    assert_eq!(
+        error.explain(),
+        "/vault/configs/db.ctmpl:2:10: function \"prnt\" not defined\n\
+         \x20 |\n\
+         2 | pass: {{ prnt \"x\" }}\n\
+         \x20 |          ^\n\
+         \x20 = did you mean `print` or `printf`?"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_shown_with_the_near_ones() {
+    let error = failure("{{ $password := \"x\" }}{{ $pasword }}", false);
+    assert_eq!(error.hints(), ["did you mean `$password`?"]);
+    assert_eq!((error.line(), error.column()), (Some(1), Some(26)));
+}
+
+#[test]
+fn an_unclosed_action_points_to_its_start() {
+    let error = failure("a\nb {{ if true }}\nc\n", false);
+    assert_eq!(error.to_string(), "parse: template: :4: unexpected EOF");
+}
+
+#[test]
+fn a_failing_index_shows_the_place_in_characters_not_bytes() {
+    let error = failure("größe: {{ index \"ab\" 7 }}", false);
+    assert_eq!(
+        error.to_string(),
+        "execute: template: :1:12: executing \"\" at <index \"ab\" 7>: error calling index: \
+         index out of range: 7"
+    );
+    assert_eq!((error.line(), error.column()), (Some(1), Some(11)));
+    assert_eq!(error.excerpt(), Some("größe: {{ index \"ab\" 7 }}"));
+}
+
+#[test]
+fn very_long_lines_are_cut_around_the_place() {
+    let source = format!(
+        "{}{{{{ index \"ab\" 7 }}}}{}",
+        "x".repeat(1000),
+        "y".repeat(1000)
+    );
+    let error = failure(&source, false);
+    let excerpt = error.excerpt().unwrap();
+    assert_eq!(excerpt.chars().count(), 120);
+    assert!(excerpt.contains("{{ index"));
+}
