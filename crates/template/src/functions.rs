@@ -73,7 +73,7 @@ impl Functions for Table {
     }
 
     fn method(&self, receiver: &Value, name: &str) -> Option<&'static Function> {
-        sprig::dates::method(receiver, name)
+        parse::method(receiver, name).or_else(|| sprig::dates::method(receiver, name))
     }
 }
 

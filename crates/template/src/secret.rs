@@ -24,17 +24,32 @@ impl Secret {
     /// Reads the body of an answer.
     pub(crate) fn from_body(body: &Value) -> Result<Value, AnswerError> {
         let body = map(Some(body.clone()), "the body")?;
-        let data = map(body.get_text(b"data"), "data")?;
-        Ok(Value::object(Self {
+        let mut secret = Self {
             request_id: text(&body, "request_id")?,
             lease_id: text(&body, "lease_id")?,
             lease_duration: seconds(&body, "lease_duration")?,
             renewable: flag(&body, "renewable")?,
-            data,
+            data: map(body.get_text(b"data"), "data")?,
             warnings: texts(&body, "warnings")?,
             auth: Auth::from_body(&body)?,
             wrap_info: WrapInfo::from_body(&body)?,
-        }))
+        };
+        // Some answers of the system, such as its health, have their data outermost.
+        if secret.is_blank() && !body.is_nil() {
+            secret.data = body;
+        }
+        Ok(Value::object(secret))
+    }
+
+    fn is_blank(&self) -> bool {
+        self.request_id.is_empty()
+            && self.lease_id.is_empty()
+            && self.lease_duration == 0
+            && !self.renewable
+            && self.data.is_nil()
+            && self.warnings.is_nil()
+            && self.auth.is_nil()
+            && self.wrap_info.is_nil()
     }
 
     /// The secret's data, which templates may change.
@@ -329,5 +344,36 @@ fn texts(map: &Map, name: &'static str) -> Result<List, AnswerError> {
         }
         None | Some(Value::Nil) => Ok(List::nil(Type::Text)),
         Some(other) => Err(wrong(name, "a list of texts", &other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn data(body: &str) -> Vec<String> {
+        let body = json::read(body.as_bytes(), json::Numbers::AsText).expect("valid JSON");
+        let secret = Secret::from_body(&body).expect("a secret");
+        let secret: &Secret = secret.downcast().expect("a secret");
+        secret
+            .data()
+            .keys()
+            .iter()
+            .filter_map(|key| key.as_text().map(|text| text.to_str_lossy().into_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_answer_without_any_field_of_a_secret_is_data_itself() {
+        assert_eq!(
+            data(r#"{"initialized":true,"sealed":false}"#),
+            ["initialized", "sealed"]
+        );
+        assert_eq!(
+            data(r#"{"request_id":"r","initialized":true}"#),
+            Vec::<String>::new()
+        );
+        assert_eq!(data(r#"{"request_id":"r","data":{"a":1}}"#), ["a"]);
     }
 }

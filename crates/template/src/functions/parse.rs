@@ -2,7 +2,7 @@
 
 use crate::{
     functions::print,
-    go::{Failure, Function, Type, Value},
+    go::{self, Arguments, Failure, Function, Text, Type, Value},
     json, yaml,
 };
 
@@ -69,4 +69,35 @@ fn refusal(name: &str, inner: &str, text: &[u8], reason: &str) -> Failure {
         print::quote(text)
     )
     .into()
+}
+
+static NUMBER_METHODS: &[Function] = &[
+    Function::fixed("String", &[], |_, args| {
+        Ok(Value::Text(number_text(args).clone()))
+    }),
+    Function::fixed("Int64", &[], |_, args| {
+        let text = number_text(args);
+        let number = go::parse_int(text, 10).map(Value::int64);
+        number.map_err(|error| error.text("ParseInt", text).into())
+    }),
+    Function::fixed("Float64", &[], |_, args| {
+        let text = number_text(args);
+        let number = go::parse_float(text).map(Value::Float);
+        number.map_err(|error| error.text("ParseFloat", text).into())
+    }),
+];
+
+fn number_text<'a>(args: Arguments<'a>) -> &'a Text {
+    static NOTHING: std::sync::OnceLock<Text> = std::sync::OnceLock::new();
+    args.receiver()
+        .as_text_kind()
+        .unwrap_or_else(|| NOTHING.get_or_init(Text::default))
+}
+
+/// Methods of the numbers in secrets.
+pub(super) fn method(receiver: &Value, name: &str) -> Option<&'static Function> {
+    match receiver {
+        Value::Number(_) => NUMBER_METHODS.iter().find(|method| method.name == name),
+        _ => None,
+    }
 }
