@@ -21,7 +21,8 @@ pub(super) struct Running {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Memory {
     pub(super) resident: u64,
-    /// What no other program shares.
+    /// What this process alone has written: pages of the program itself are shared by all of its
+    /// processes on a node.
     pub(super) private: u64,
 }
 
@@ -121,7 +122,7 @@ impl Running {
         let text = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
         Ok(Memory {
             resident: kibibytes(&text, "Rss:"),
-            private: kibibytes(&text, "Private_Clean:") + kibibytes(&text, "Private_Dirty:"),
+            private: kibibytes(&text, "Private_Dirty:"),
         })
     }
 
@@ -159,9 +160,9 @@ mod tests {
 
     #[test]
     fn fields_of_proc_are_read_in_bytes() {
-        let text = "Rss:                1234 kB\nPrivate_Clean:         4 kB\n";
+        let text = "Rss:                1234 kB\nPrivate_Dirty:         4 kB\n";
         assert_eq!(kibibytes(text, "Rss:"), 1234 * 1024);
-        assert_eq!(kibibytes(text, "Private_Clean:"), 4096);
+        assert_eq!(kibibytes(text, "Private_Dirty:"), 4096);
         assert_eq!(kibibytes(text, "Swap:"), 0);
     }
 
