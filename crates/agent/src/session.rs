@@ -1,11 +1,7 @@
 //! One login at work: its machine, its connection, its tokens, its answers and its templates. It performs what
 //! the machine decides, and turns what comes back into events.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    rc::Rc,
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use leasehold_template::{Dependency, Snapshot};
 use leasehold_vault::{
@@ -20,9 +16,9 @@ use crate::{
         failure::{Failure, FailureKind},
         lifetime::Lifetime,
         machine::{Machine, Rule},
-        message::{Action, AdoptedSecret, Change, Event, Leave, Level, Line},
+        message::{Action, AdoptedSecret, Change, Event, Leave},
         moment::Moment,
-        rendering::{CommandId, DependencyId, RenderOutcome, TemplateId},
+        rendering::{DependencyId, RenderOutcome, TemplateId},
         token::{Generation, Grant},
     },
     environment::Environment,
@@ -35,6 +31,8 @@ use crate::{
     status::{LoginStatus, SecretStatus, TemplateStatus},
     templates::Loaded,
 };
+
+mod calls;
 
 const SINK: &str = "agent.sink.file";
 const AGENT: &str = "agent";
@@ -484,107 +482,6 @@ impl Session {
         }
     }
 
-    fn spawn(&self, task: impl Future<Output = Report> + 'static) {
-        let (reports, number) = (self.context.reports.clone(), self.context.number);
-        tokio::task::spawn_local(async move {
-            // Nobody listens any more when the agent is leaving.
-            let _ = reports.send((number, task.await));
-        });
-    }
-
-    fn log_in(&mut self) {
-        let Some(mut login) = self.login.take() else {
-            return;
-        };
-        let client = self.client.clone();
-        self.spawn(async move {
-            let result = login.log_in(&client).await;
-            Report::LoggedIn(login, result.map(Box::new))
-        });
-    }
-
-    fn with_token<F: Future<Output = Report> + 'static>(
-        &self,
-        generation: Generation,
-        call: impl FnOnce(Client, Token) -> F,
-    ) {
-        if let Some(token) = self.tokens.get(&generation) {
-            self.spawn(call(self.client.clone(), token.clone()));
-        }
-    }
-
-    fn renew_token(&self, generation: Generation) {
-        self.with_token(generation, |client, token| async move {
-            let answer = client.renew_self(&token, std::time::Duration::ZERO).await;
-            let answer = answer.map_err(|error| failure(&error)).map(|auth| {
-                let ttl = Some(auth.lease_duration).filter(|ttl| !ttl.is_zero());
-                Grant::fresh(ttl, auth.renewable)
-            });
-            Report::Event(Event::TokenRenewed(generation, answer))
-        });
-    }
-
-    fn check_token(&self, generation: Generation) {
-        self.with_token(generation, |client, token| async move {
-            let answer = client.lookup_self(&token).await;
-            let answer = answer
-                .map_err(|error| failure(&error))
-                .map(|status| grant(&status));
-            Report::Event(Event::TokenChecked(generation, answer))
-        });
-    }
-
-    fn revoke_token(&self, generation: Generation) {
-        let log = self.context.log.clone();
-        self.with_token(generation, |client, token| async move {
-            match client.revoke_self(&token).await {
-                Ok(()) => log.info(
-                    "agent.auth.handler",
-                    "revoked the former token after the hand-over",
-                ),
-                Err(error) => log.warn(
-                    "agent.auth.handler",
-                    format!("the former token is left to its end: {error}"),
-                ),
-            }
-            Report::Event(Event::Tick)
-        });
-    }
-
-    fn fetch(&self, id: DependencyId, generation: Generation) {
-        let Some(question) = self.questions.get(id).cloned() else {
-            return;
-        };
-        self.with_token(generation, |client, token| async move {
-            let result = answers::fetch(&client, &token, &question, SystemTime::now()).await;
-            Report::Fetched(id, generation, Box::new(result))
-        });
-    }
-
-    fn renew_lease(&self, id: DependencyId, generation: Generation) {
-        let Some(lease) = self.answers.get(&id).map(|answer| answer.lease.clone()) else {
-            return;
-        };
-        let name = self.questions.get(id).map(shown).unwrap_or_default();
-        self.with_token(generation, |client, token| async move {
-            let renewed = client
-                .renew_lease(&token, &lease, std::time::Duration::ZERO)
-                .await;
-            let answer = match renewed {
-                Ok(renewed) => Ok((renewed.duration, renewed.renewable)),
-                Err(error) => Err(Failure::new(
-                    answers::kind(&error),
-                    format!("failed to renew the lease of {name}: {error}"),
-                )),
-            };
-            Report::Event(Event::LeaseRenewed {
-                dependency: id,
-                generation,
-                answer,
-            })
-        });
-    }
-
     fn render(&mut self, id: TemplateId) {
         let Some(template) = self.templates.get_mut(id) else {
             return;
@@ -610,53 +507,6 @@ impl Session {
         };
         self.queue.push_back(event);
     }
-
-    fn write_sinks(&self, generation: Generation) {
-        let token = self
-            .tokens
-            .get(&generation)
-            .cloned()
-            .map(SinkContent::Token);
-        let Some(content) = self.wrapped.clone().or(token) else {
-            return;
-        };
-        let all = Rc::new(self.plan.sinks.clone());
-        let (client, context) = (self.client.clone(), self.context.clone());
-        self.spawn(async move {
-            for sink in all.iter() {
-                match sinks::write(sink, &content, &client, &context.environment).await {
-                    Ok(crate::volume::Placed::Unchanged) => {}
-                    Ok(crate::volume::Placed::Written) => context.log.say(
-                        &Line::new(Level::Info, SINK, "token written")
-                            .with("path", sink.path.clone()),
-                    ),
-                    Err(error) => {
-                        let failure = Failure::new(FailureKind::Local, sinks::in_words(&error));
-                        return Report::Event(Event::SinkFailed(generation, failure));
-                    }
-                }
-            }
-            Report::Event(Event::SinksWritten(generation))
-        });
-    }
-
-    fn run(&self, id: CommandId) {
-        let Some(change) = self.plan.commands.get(id).cloned() else {
-            return;
-        };
-        let (environment, children) = (
-            self.context.environment.clone(),
-            self.context.children.clone(),
-        );
-        self.spawn(async move {
-            let result = process::run(&change, &environment, &children).await;
-            Report::Event(Event::CommandEnded(id, result))
-        });
-    }
-}
-
-fn failure(error: &leasehold_vault::Error) -> Failure {
-    Failure::new(answers::kind(error), sentence::chain(error))
 }
 
 fn grant(status: &leasehold_vault::TokenStatus) -> Grant {

@@ -1,6 +1,8 @@
 //! The built program against a real server and a real database: login, rendering, renewal, replacement,
 //! adoption after a kill, hand-over, revocation.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
 use std::{
     fs,
     path::PathBuf,
