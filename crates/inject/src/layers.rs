@@ -30,6 +30,19 @@ pub(crate) struct Given<'a> {
     pub(crate) origin: Origin,
 }
 
+/// A value with the annotation that its name stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolved<'l, 'a> {
+    /// The part before the slash.
+    pub(crate) prefix: Prefix,
+    /// The part after it.
+    pub(crate) name: &'l str,
+    /// The annotation, and what follows its name; none for unknown ones.
+    pub(crate) annotation: Option<(&'static Annotation, Option<&'l str>)>,
+    /// The value.
+    pub(crate) given: Given<'a>,
+}
+
 /// All annotations of our prefixes that hold for a pod.
 #[derive(Debug, Default)]
 pub(crate) struct Layers<'a> {
@@ -89,11 +102,17 @@ impl<'a> Layers<'a> {
             })
     }
 
-    /// Every value, with prefix and name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Prefix, &str, Given<'a>)> {
+    /// Every value, with what its name stands for.
+    pub(crate) fn resolved(&self) -> Vec<Resolved<'_, 'a>> {
         self.given
             .iter()
-            .map(|((prefix, name), given)| (*prefix, name.as_ref(), *given))
+            .map(|((prefix, name), given)| Resolved {
+                prefix: *prefix,
+                name: name.as_ref(),
+                annotation: vocabulary::find(*prefix, name),
+                given: *given,
+            })
+            .collect()
     }
 
     /// What was noticed while the layers were laid.

@@ -1,9 +1,9 @@
 //! Values that look like secrets: an annotation can be read by everybody who can read the pod.
 
 use crate::finding::{Code, Finding};
-use crate::layers::{Layers, Origin};
+use crate::layers::{Origin, Resolved};
 use crate::report::Report;
-use crate::vocabulary::{self, login};
+use crate::vocabulary::login;
 
 /// Keys of login methods whose values are secrets themselves.
 const SECRET_KEYS: [&str; 7] = [
@@ -17,15 +17,18 @@ const SECRET_KEYS: [&str; 7] = [
 ];
 
 /// Notes values that look like secrets, without showing them.
-pub(super) fn note(layers: &Layers<'_>, report: &mut Report) {
-    for (prefix, name, given) in layers.iter() {
+pub(super) fn note(annotations: &[Resolved<'_, '_>], report: &mut Report) {
+    for Resolved {
+        annotation, given, ..
+    } in annotations
+    {
         if given.origin != Origin::Pod {
             continue;
         }
         let by_key = matches!(
-            vocabulary::find(prefix, name),
+            annotation,
             Some((annotation, Some(key)))
-                if *annotation == login::AUTH_CONFIG
+                if **annotation == login::AUTH_CONFIG
                     && SECRET_KEYS.contains(&key.replace('-', "_").as_str())
         ) && !given.value.is_empty();
         if by_key || looks_like_a_secret(given.value) {

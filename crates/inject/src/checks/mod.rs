@@ -7,7 +7,7 @@ mod paths;
 mod token;
 
 use crate::finding::{Code, Finding};
-use crate::layers::{Layers, Origin};
+use crate::layers::{Layers, Origin, Resolved};
 use crate::plan::{INIT, SIDECAR};
 use crate::pod::Pod;
 use crate::report::{Report, Stage};
@@ -28,14 +28,15 @@ pub(crate) fn run(
     report: &mut Report,
 ) {
     deny_platform(spec, pod, review, report);
-    deny_locked(layers, settings, report);
+    let annotations = layers.resolved();
+    deny_locked(&annotations, settings, report);
     deny_taken_names(spec, pod, report);
     note_native(spec, layers, report);
     check_templates(spec, settings, templates, report);
-    names::note_unknown(layers, settings, report);
-    names::note_orphans(layers, &spec.secrets, report);
+    names::note_unknown(&annotations, settings, report);
+    names::note_orphans(&annotations, &spec.secrets, report);
     paths::note(&spec.secrets, report);
-    exposure::note(layers, report);
+    exposure::note(&annotations, report);
     token::note(spec, pod, report);
 }
 
@@ -80,14 +81,20 @@ fn deny_platform(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>, report: &m
 }
 
 /// Annotations that only the platform may set.
-fn deny_locked(layers: &Layers<'_>, settings: &Settings, report: &mut Report) {
-    for (prefix, name, given) in layers.iter() {
+fn deny_locked(annotations: &[Resolved<'_, '_>], settings: &Settings, report: &mut Report) {
+    for Resolved {
+        annotation,
+        name,
+        given,
+        ..
+    } in annotations
+    {
         // A lock covers the name with whatever may follow it, and under either prefix: a secret's
         // own server is a server, too.
-        let declared = vocabulary::find(prefix, name).map_or(name, |(found, _)| found.name);
+        let declared = annotation.map_or(*name, |(found, _)| found.name);
         let is_locked = settings.locked_annotations.iter().any(|locked| {
             let locked = locked.trim();
-            [name, declared, given.key].contains(&locked)
+            [*name, declared, given.key].contains(&locked)
         });
         if is_locked && given.origin == Origin::Pod {
             let text = "the platform has locked this annotation, so pods may not set it: remove it";

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::finding::{Code, Finding};
-use crate::layers::{Layers, Origin};
+use crate::layers::{Origin, Resolved};
 use crate::report::{Report, Stage};
 use crate::settings::{Settings, Strictness};
 use crate::spec::Secrets;
@@ -16,13 +16,26 @@ const LONGEST: usize = 80;
 const SUGGESTIONS: usize = 20;
 
 /// Notes annotations of our prefixes that do not exist.
-pub(super) fn note_unknown(layers: &Layers<'_>, settings: &Settings, report: &mut Report) {
-    let unknown = layers.iter().filter(|(prefix, name, given)| {
-        given.origin == Origin::Pod && vocabulary::find(*prefix, name).is_none()
-    });
-    for (index, (prefix, name, given)) in unknown.enumerate() {
+pub(super) fn note_unknown(
+    annotations: &[Resolved<'_, '_>],
+    settings: &Settings,
+    report: &mut Report,
+) {
+    let unknown = annotations
+        .iter()
+        .filter(|a| a.given.origin == Origin::Pod && a.annotation.is_none());
+    for (
+        index,
+        Resolved {
+            prefix,
+            name,
+            given,
+            ..
+        },
+    ) in unknown.enumerate()
+    {
         let meant = if index < SUGGESTIONS {
-            suggestion(prefix, name)
+            suggestion(*prefix, name)
         } else {
             None
         };
@@ -46,13 +59,17 @@ pub(super) fn note_unknown(layers: &Layers<'_>, settings: &Settings, report: &mu
 }
 
 /// Notes annotations that belong to a secret which nothing names.
-pub(super) fn note_orphans(layers: &Layers<'_>, wanted: &Secrets<'_>, report: &mut Report) {
+pub(super) fn note_orphans(
+    annotations: &[Resolved<'_, '_>],
+    wanted: &Secrets<'_>,
+    report: &mut Report,
+) {
     let names: BTreeSet<&str> = wanted.list.iter().map(|s| s.raw_name.as_str()).collect();
-    for (prefix, name, given) in layers.iter() {
-        if given.origin != Origin::Pod {
-            continue;
-        }
-        let Some((annotation, Some(secret))) = vocabulary::find(prefix, name) else {
+    for Resolved {
+        annotation, given, ..
+    } in annotations
+    {
+        let (Origin::Pod, Some((annotation, Some(secret)))) = (given.origin, *annotation) else {
             continue;
         };
         if !matches!(annotation.family, Family::Secret | Family::SingleOrSecret)

@@ -59,7 +59,11 @@ pub(super) fn encoded(
         deny_length(encoded.len(), spec, report);
         return None;
     }
-    note_refusals(&text, spec, report);
+    // One of a pair is enough, and Vault's agent has words of its own.
+    let is_second = role == Role::Sidecar && spec.agent.placement == Placement::Pair;
+    if spec.agent.flavour == Flavour::Leasehold && !is_second {
+        note_refusals(&text, report);
+    }
     Some(encoded)
 }
 
@@ -269,7 +273,7 @@ fn further_login(further: &Further<'_>, spec: &Spec<'_>) -> Option<leasehold_con
 }
 
 /// Notes what the agent's own reader says of the configuration.
-fn note_refusals(text: &str, spec: &Spec<'_>, report: &mut Report) {
+fn note_refusals(text: &str, report: &mut Report) {
     let Err(error) = leasehold_config::load([("VAULT_CONFIG", text)]) else {
         return;
     };
@@ -281,9 +285,7 @@ fn note_refusals(text: &str, spec: &Spec<'_>, report: &mut Report) {
             "the agent will refuse its configuration: `{}` {}",
             finding.key, finding.problem
         );
-        if spec.agent.flavour == Flavour::Leasehold {
-            report.note(Finding::warning(Code::SuspiciousValue, told));
-        }
+        report.note(Finding::warning(Code::SuspiciousValue, told));
     }
 }
 

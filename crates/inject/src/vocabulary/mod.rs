@@ -12,6 +12,9 @@ pub mod switch;
 pub mod telemetry;
 pub mod vault;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The part of a name before and with the slash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Prefix {
@@ -198,22 +201,42 @@ pub fn all() -> impl Iterator<Item = &'static Annotation> {
 
 /// The annotation that a name after its prefix stands for, and the name that follows it, if any.
 pub fn find(prefix: Prefix, name: &str) -> Option<(&'static Annotation, Option<&str>)> {
-    let single = all().find(|a| {
-        a.prefix == prefix
-            && a.name == name
-            && matches!(a.family, Family::Single | Family::SingleOrSecret)
-    });
-    if let Some(annotation) = single {
+    let tables = &*TABLES;
+    if let Some(annotation) = tables.single.get(&(prefix, name)) {
         return Some((annotation, None));
     }
-    all()
-        .filter(|a| a.prefix == prefix && a.family != Family::Single)
-        .filter_map(|a| {
-            let rest = name.strip_prefix(a.name)?.strip_prefix('-')?;
-            (!rest.is_empty()).then_some((a, Some(rest)))
+    // From the longest start to the shortest, so that the longest declared name wins.
+    name.match_indices('-')
+        .rev()
+        .filter(|(dash, _)| *dash <= LONGEST_FAMILY)
+        .find_map(|(dash, _)| {
+            let (start, rest) = (&name[..dash], &name[dash + 1..]);
+            let annotation = tables.families.get(&(prefix, start))?;
+            (!rest.is_empty()).then_some((*annotation, Some(rest)))
         })
-        .max_by_key(|(a, _)| a.name.len())
 }
+
+/// No family's name is longer, in bytes; names of others may be as long as a request.
+const LONGEST_FAMILY: usize = 64;
+
+/// The annotations by their names.
+struct Tables {
+    single: HashMap<(Prefix, &'static str), &'static Annotation>,
+    families: HashMap<(Prefix, &'static str), &'static Annotation>,
+}
+
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let by_name = |families: &[Family]| {
+        all()
+            .filter(|annotation| families.contains(&annotation.family))
+            .map(|annotation| ((annotation.prefix, annotation.name), annotation))
+            .collect()
+    };
+    Tables {
+        single: by_name(&[Family::Single, Family::SingleOrSecret]),
+        families: by_name(&[Family::Secret, Family::SingleOrSecret, Family::Key]),
+    }
+});
 
 /// Shortens the tables: an annotation of the established vocabulary.
 const fn vault_annotation(
@@ -263,6 +286,7 @@ mod tests {
                 "{annotation:?}"
             );
         }
+        assert!(all().all(|a| a.name.len() <= LONGEST_FAMILY));
         assert!(seen.len() > 80, "{}", seen.len());
     }
 
