@@ -1,6 +1,7 @@
 //! For tests only: the real parts that leasehold meets in a cluster, started on this machine.
 //!
 //! - [`tools`]: where the real servers are, once `cargo xtask tools` brought them.
+//! - [`admission`]: what the API server does with a pod besides calling webhooks.
 //! - [`Cluster`]: a scripted Kubernetes API server.
 //! - [`Pod`]: what a kubelet does with a patched pod.
 //! - [`OpenBao`] and [`Postgres`]: those servers, each on a port and in a folder of its own.
@@ -14,6 +15,7 @@
     reason = "a test fails by a panic, and only tests call this crate"
 )]
 
+pub mod admission;
 pub mod cluster;
 pub mod net;
 pub mod openbao;

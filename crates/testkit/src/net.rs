@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use rcgen::{
@@ -12,60 +13,62 @@ use rcgen::{
 /// First port that is tried. The range lies below those that the system hands out by itself, so no
 /// outgoing connection takes a port between its choice and its use.
 const FIRST: u16 = 20_000;
-const COUNT: u16 = 12_000;
+const PAIRS: u16 = 6_000;
 
-/// A port of 127.0.0.1 that no other test of this machine's user takes while this value lives.
+/// A port of 127.0.0.1, and the one after it, that no other test of this machine's user takes while
+/// this value lives. A pair, since OpenBao talks to its cluster on the port after its own.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    /// Locked for as long as the port is ours; other test processes look at it.
-    _lock: File,
+    /// Locked for as long as the ports are ours; other test processes look at them.
+    _locks: [File; 2],
 }
 
 impl Port {
-    /// Finds a port where nothing listens and which no other test holds.
+    /// Finds a pair of ports where nothing listens and which no other test holds.
     pub fn reserve() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let start = (std::process::id().wrapping_mul(37) % u32::from(COUNT)) as u16;
-        let folder = std::env::temp_dir().join("leasehold-ports");
-        // Another user's folder of that name is not ours to lock in.
-        let folder = match std::fs::create_dir_all(&folder) {
-            Ok(()) if File::create(folder.join("probe")).is_ok() => folder,
-            _ => {
-                let own = std::env::temp_dir().join(format!(
-                    "leasehold-ports-{}",
-                    rustix::process::getuid().as_raw()
-                ));
-                std::fs::create_dir_all(&own).expect("the temporary folder can be written");
-                own
-            }
-        };
-        for _ in 0..COUNT {
-            let step = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
-            let number = FIRST + (start + step) % COUNT;
-            let Ok(lock) = File::create(folder.join(number.to_string())) else {
-                continue;
+        let folder = lock_folder();
+        let start = (std::process::id().wrapping_mul(37) % u32::from(PAIRS)) as u16;
+        for _ in 0..PAIRS {
+            let step = NEXT.fetch_add(1, Ordering::Relaxed) % PAIRS;
+            let number = FIRST + 2 * ((start + step) % PAIRS);
+            let take = |number: u16| {
+                let lock = File::create(folder.join(number.to_string())).ok()?;
+                lock.try_lock().ok()?;
+                TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
+                Some(lock)
             };
-            if lock.try_lock().is_err() {
-                continue;
-            }
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+            if let (Some(own), Some(next)) = (take(number), take(number + 1)) {
                 return Self {
                     number,
-                    _lock: lock,
+                    _locks: [own, next],
                 };
             }
         }
         panic!(
-            "no free port between {FIRST} and {} on 127.0.0.1",
-            FIRST + COUNT
+            "no free pair of ports between {FIRST} and {} on 127.0.0.1",
+            FIRST + 2 * PAIRS
         )
     }
 
-    /// The port's number.
+    /// The first port's number.
     pub fn number(&self) -> u16 {
         self.number
     }
+}
+
+/// Where the files are that stand for ports in use.
+fn lock_folder() -> PathBuf {
+    let shared = std::env::temp_dir().join("leasehold-ports");
+    if std::fs::create_dir_all(&shared).is_ok() && File::create(shared.join("probe")).is_ok() {
+        return shared;
+    }
+    // Another user's folder of that name is not ours to lock in.
+    let user = rustix::process::getuid().as_raw();
+    let own = std::env::temp_dir().join(format!("leasehold-ports-{user}"));
+    std::fs::create_dir_all(&own).expect("the temporary folder can be written");
+    own
 }
 
 /// A certificate authority made for one test, and a server certificate it signed for 127.0.0.1,

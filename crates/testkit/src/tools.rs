@@ -4,7 +4,6 @@
 //! fail for the network's reasons.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The folder of the tools: `$LEASEHOLD_TOOLS`, or `target/tools` of the workspace.
 pub fn folder() -> PathBuf {
@@ -44,7 +43,8 @@ pub fn workspace() -> PathBuf {
 /// One of the two binaries under test, as the running profile built it.
 ///
 /// `$LEASEHOLD_BIN_DIR` names another folder, for instance that of release builds. Otherwise it is
-/// the folder of this test's own profile, where `cargo test --workspace` puts the binaries.
+/// the folder of this test's own profile, where `cargo test --workspace` puts the binaries. A test of
+/// one package alone finds what was built last.
 pub fn product(name: &str) -> PathBuf {
     let path = match std::env::var_os("LEASEHOLD_BIN_DIR") {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder).join(name),
@@ -58,38 +58,6 @@ pub fn product(name: &str) -> PathBuf {
         );
     }
     path
-}
-
-/// Builds the two binaries if they are not current. A test package cannot depend on another
-/// package's binary, and a stale one would make its result a lie.
-pub fn build_products() {
-    use std::sync::Once;
-    static BUILT: Once = Once::new();
-    if std::env::var_os("LEASEHOLD_BIN_DIR").is_some() {
-        return;
-    }
-    BUILT.call_once(|| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.current_dir(workspace());
-        command.args([
-            "build",
-            "--quiet",
-            "--package",
-            "leasehold",
-            "--package",
-            "leasehold-agent",
-        ]);
-        if profile_folder().ends_with("release") {
-            command.arg("--release");
-        }
-        let status = command
-            .status()
-            .expect("cargo runs, as it started this test");
-        assert!(
-            status.success(),
-            "the binaries under test do not build ({status})"
-        );
-    });
 }
 
 /// `target/debug` or its like: the folder above the one that test executables are in.

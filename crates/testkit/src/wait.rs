@@ -34,3 +34,14 @@ pub fn within<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -
         pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
+
+/// Does something at a fixed pace for a time: for promises that must hold at every moment.
+pub fn every(pace: Duration, time: Duration, mut act: impl FnMut()) {
+    let started = Instant::now();
+    let mut next = started;
+    while started.elapsed() < time {
+        act();
+        next += pace;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}

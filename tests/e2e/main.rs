@@ -1,0 +1,11 @@
+//! The scenarios that leasehold is for: both binaries, a kubelet's work, real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod checkout;
+mod cluster_oidc;
+mod grade_api;
+mod job;
+mod outage;
+mod rotation;
+mod third_party;
