@@ -533,3 +533,43 @@ fn wrong_command_lines_and_configurations_end_with_status_1_and_a_sentence() {
         assert!(output.stdout.is_empty(), "{words:?}");
     }
 }
+
+#[test]
+fn asks_once_for_each_distinct_thing_until_everything_is_rendered() {
+    let place = Place::new("1h", "24h");
+    let mut templates = String::new();
+    place.bao.write(
+        "sys/mounts/kv",
+        &json!({"type": "kv", "options": {"version": "2"}}),
+    );
+    for number in 0..5 {
+        wait::until_true("the new mount takes writes", DEADLINE, || {
+            let body = json!({"data": {"k": "v"}});
+            place
+                .bao
+                .request("PUT", &format!("kv/data/{number}"), Some(&body))
+                .status
+                < 300
+        });
+        templates.push_str(&format!(
+            "template {{ contents = \"{{{{ with secret \\\"kv/{number}\\\" }}}}{{{{ .Data.data.k }}}}{{{{ end }}}}\" destination = \"FOLDER/{number}\" }}\n"
+        ));
+    }
+    place.configure(
+        "config.hcl",
+        &format!("{templates} leasehold {{ state_dir = \"FOLDER/state\" }}"),
+    );
+    let before = place.bao.audited_requests().len();
+    let _agent = place.start("config.hcl");
+    place.await_file("state/ready");
+    let requests = place.bao.audited_requests();
+    let asked: Vec<_> = requests[before..]
+        .iter()
+        .map(|(_, path)| path.as_str())
+        .collect();
+    assert_eq!(
+        asked.len(),
+        1 + 1 + 5,
+        "one login, one look-up, one read each: {asked:?}"
+    );
+}

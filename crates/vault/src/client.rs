@@ -38,6 +38,8 @@ struct Inner {
     base: String,
     http: RwLock<reqwest::Client>,
     mounts: Mutex<Mounts>,
+    /// Held while the server is asked for a mount, so that paths of one mount ask once.
+    looking_up: tokio::sync::Mutex<()>,
 }
 
 /// An answer of any status, as it came.
@@ -70,6 +72,7 @@ impl Client {
                 settings,
                 http: RwLock::new(http),
                 mounts: Mutex::default(),
+                looking_up: tokio::sync::Mutex::default(),
             }),
         })
     }
@@ -130,6 +133,11 @@ impl Client {
 
     pub(crate) fn mounts(&self) -> &Mutex<Mounts> {
         &self.inner.mounts
+    }
+
+    /// Waits until nobody else asks for a mount.
+    pub(crate) async fn look_up_alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.looking_up.lock().await
     }
 
     /// The namespace in which a request is made.

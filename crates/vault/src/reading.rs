@@ -177,6 +177,12 @@ impl Client {
         if let Some(place) = self.lock_mounts().resolve(&namespace, path, purpose) {
             return Ok((place, None));
         }
+        // Several paths are asked for at once; while one look-up is on its way the others wait for what it
+        // learns.
+        let _alone = self.look_up_alone().await;
+        if let Some(place) = self.lock_mounts().resolve(&namespace, path, purpose) {
+            return Ok((place, None));
+        }
         let as_it_stands = |why: &str| {
             let place = Place {
                 path: path.to_owned(),
