@@ -144,6 +144,7 @@ impl<'r> Run<'_, 'r> {
     fn node(&mut self, dot: &Held, node: &'r Node) -> Walked {
         self.step()?;
         self.at(Place::Node(node));
+        self.unknown = None;
         match node {
             Node::Text { text, .. } => self.write(text)?,
             Node::Action(pipe) => {
