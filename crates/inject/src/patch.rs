@@ -137,7 +137,7 @@ fn write_out_resources(operations: &mut Operations, object: &Value) {
 fn insert_init(operations: &mut Operations, pod: &Pod<'_>, agent: Value, place: usize) {
     let count = pod.init_containers().len();
     if count == 0 {
-        operations.add("/spec/initContainers", json!([agent]));
+        operations.add("/spec/initContainers", Value::Array(vec![agent]));
     } else if place >= count {
         operations.add("/spec/initContainers/-", agent);
     } else {

@@ -8,14 +8,14 @@ mod token;
 
 use crate::finding::{Code, Finding};
 use crate::layers::{Layers, Origin, Resolved};
-use crate::plan::{INIT, SIDECAR};
+use crate::plan::{HOME, INIT, SIDECAR};
 use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::review::Review;
 use crate::settings::{Flavour, Settings, Strictness};
 use crate::spec::{Placement, Source, Spec};
 use crate::template_check::{TemplateCheck, TemplateText};
-use crate::vocabulary::{self, container, ours, secrets, switch, telemetry};
+use crate::vocabulary::{self, container, ours, secrets, switch, telemetry, vault};
 
 /// Runs every check.
 pub(crate) fn run(
@@ -31,7 +31,9 @@ pub(crate) fn run(
     let annotations = layers.resolved();
     deny_locked(&annotations, settings, report);
     deny_taken_names(spec, pod, report);
+    deny_own_folder(spec, report);
     note_native(spec, layers, report);
+    note_without_effect(spec, report);
     check_templates(spec, settings, templates, report);
     names::note_unknown(&annotations, settings, report);
     names::note_orphans(&annotations, &spec.secrets, report);
@@ -119,6 +121,53 @@ fn deny_taken_names(spec: &Spec<'_>, pod: &Pod<'_>, report: &mut Report) {
         );
         let finding = Finding::error(Code::NameTaken, text);
         report.deny(Stage::Validate, "a container's name is taken", finding);
+    }
+}
+
+/// Files in the folder where the agent keeps its own, such as its token.
+fn deny_own_folder(spec: &Spec<'_>, report: &mut Report) {
+    if spec.agent.flavour != Flavour::Leasehold {
+        return;
+    }
+    for secret in &spec.secrets.list {
+        let destination = crate::go::clean_path(&secret.destination);
+        if destination
+            .strip_prefix(HOME)
+            .is_some_and(|rest| rest.starts_with('/'))
+        {
+            let text = format!(
+                "the file {destination} is in the agent's own folder {HOME}; write a name without \
+                 `..`"
+            );
+            let key = format!("{}-{}", secrets::FILE.full_name(), secret.raw_name);
+            report.deny(
+                Stage::Validate,
+                "a file is in the agent's own folder",
+                Finding::error(Code::Security, text).about(key),
+            );
+        }
+    }
+}
+
+/// Settings that the chosen containers have no use for.
+fn note_without_effect(spec: &Spec<'_>, report: &mut Report) {
+    let mut note = |annotation: &vocabulary::Annotation, text: &str| {
+        report.note(Finding::warning(Code::NoEffect, text).about(annotation.full_name()));
+    };
+    if spec.listener.cache && spec.agent.placement == Placement::InitOnly {
+        note(
+            &telemetry::CACHE_ENABLE,
+            "only an init container runs, so there is nobody to serve a cache",
+        );
+    }
+    if spec.container.configmap.is_some()
+        && spec.agent.flavour == Flavour::Vault
+        && !spec.server.namespace.is_empty()
+    {
+        note(
+            &vault::NAMESPACE,
+            "with a ConfigMap the namespace is not passed on; write it into the configuration",
+        );
     }
 }
 

@@ -37,6 +37,11 @@ pub(super) fn note(secrets: &Secrets<'_>, report: &mut Report) {
 fn note_path(secret: &Secret<'_>, report: &mut Report) {
     let path = secret.path.trim_matches('/');
     let key = || format!("{}-{}", names::SECRET.full_name(), secret.raw_name);
+    if path.contains('"') {
+        let text = "the quotes in it add arguments to the default template's call; a template of \
+                    your own says that more plainly";
+        report.note(Finding::info(Code::SecretPath, text).about(key()));
+    }
     let is_blank = path.chars().any(char::is_whitespace) && !path.contains('"');
     if is_blank {
         let text = format!("the path {:?} has blanks in it", secret.path);

@@ -57,6 +57,9 @@ pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) ->
                 },
             );
             add("VAULT_TLS_SERVER_NAME", server.tls_server_name);
+            if spec.agent.flavour == Flavour::Leasehold {
+                add("VAULT_NAMESPACE", server.namespace);
+            }
         }
     }
     add("VAULT_CACERT_BYTES", &server.cacert_bytes);

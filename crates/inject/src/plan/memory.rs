@@ -5,6 +5,7 @@
 
 use crate::finding::{Code, Finding};
 use crate::go::quantity::Quantity;
+use crate::plan::volumes::hands_over;
 use crate::report::Report;
 use crate::settings::Flavour;
 use crate::spec::Spec;
@@ -72,5 +73,6 @@ fn needed_mib(spec: &Spec<'_>) -> i128 {
     let each = spec.container.secrets_size.nanos.max(0) / MIB_NANOS
         + i128::from(spec.container.secrets_size.nanos % MIB_NANOS != 0);
     let volumes = 1 + spec.secrets.custom_paths.len() as i128;
-    AGENT_MIB + HOME_MIB + each.min(1 << 40) * volumes
+    let homes = if hands_over(spec) { 2 } else { 1 };
+    AGENT_MIB + HOME_MIB * homes + each.min(1 << 40) * volumes
 }

@@ -20,7 +20,7 @@ use crate::settings::Flavour;
 use crate::spec::{Placement, Spec};
 use crate::vocabulary::{Annotation, container as names};
 
-pub(crate) use volumes::{Group, SECRETS_VOLUME, mount_path};
+pub(crate) use volumes::{Group, HOME, SECRETS_VOLUME, mount_path};
 
 /// The sidecar's name, native or not.
 pub(crate) const SIDECAR: &str = "vault-agent";
@@ -154,6 +154,11 @@ fn apply(
     report: &mut Report,
 ) -> Option<Value> {
     let name = annotation.full_name();
+    let given_name = container
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let mut lax = Vec::new();
     let applied = patch.apply(&mut container, &mut |what| lax.push(what));
     for what in lax {
@@ -163,6 +168,12 @@ fn apply(
     let result = applied.and_then(|()| read_back(container));
     match result {
         Ok((container, dropped)) => {
+            if container.get("name").and_then(Value::as_str) != Some(given_name.as_str()) {
+                let text = format!(
+                    "it renames the container {given_name}, by which an injected pod is known"
+                );
+                report.note(Finding::warning(Code::NameTaken, text).about(&name));
+            }
             if !dropped.is_empty() {
                 let text = format!(
                     "a container has no field {}, which is left out",

@@ -33,6 +33,9 @@ const NATIVE_AT_ALL: KubeVersion = KubeVersion {
     minor: 29,
 };
 
+/// The shortest time that the API server lets a token live, in seconds.
+const SHORTEST_TOKEN: u64 = 600;
+
 /// Which agent containers the pod gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -129,6 +132,16 @@ impl<'a> Agent<'a> {
         };
         if let Containers::Named(names) = &containers {
             check_names(reader, pod, names);
+            if !pod.init_containers().is_empty() {
+                reader.report.note(
+                    Finding::info(
+                        Code::NoEffect,
+                        "it does not limit init containers, which all get the secrets where the \
+                         agent runs before the application",
+                    )
+                    .about(switch::CONTAINERS.full_name()),
+                );
+            }
         }
         Self {
             image: image.to_owned(),
@@ -365,11 +378,14 @@ fn read_token_plan<'a>(reader: &mut Reader<'_, 'a>) -> TokenPlan<'a> {
         &ours::TOKEN_EXPIRATION,
         settings.token_expiration_seconds.into(),
     );
-    // The API server issues no token that lives less than ten minutes.
+    if expiration < SHORTEST_TOKEN && reader.given(&ours::TOKEN_EXPIRATION).is_some() {
+        let text = "the API server issues no token that lives less than ten minutes; it lives that";
+        reader.warn(Code::NoEffect, &ours::TOKEN_EXPIRATION, text);
+    }
     TokenPlan {
         source,
         audience,
-        expiration: expiration.max(600),
+        expiration: expiration.max(SHORTEST_TOKEN),
     }
 }
 

@@ -759,3 +759,13 @@ fn a_token_that_the_pod_projects_for_the_server_is_still_found_by_its_path() {
         "/var/run/secrets/vault/serviceaccount/token"
     );
 }
+
+#[test]
+fn a_file_that_climbs_into_the_agents_own_folder_is_denied() {
+    let message =
+        Request::with(&[("agent-inject-file-db", "../../home/vault/.vault-token")]).denied();
+    assert!(
+        message.contains("/home/vault/.vault-token is in the agent's own folder"),
+        "{message}"
+    );
+}
