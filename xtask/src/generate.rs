@@ -1,15 +1,16 @@
 //! `cargo xtask generate`: what is written from tables and templates of the project, so that it is
-//! true by construction: the reference pages from the programs' tables, and the kustomize base from
-//! the chart.
+//! true by construction: the reference pages from the programs' tables, the kustomize bases and the
+//! chart's README from the chart.
 //!
 //! With `--check` nothing is written, and a difference is a failure that shows where it begins.
 
+mod chart;
+
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{tools, workspace};
+use crate::workspace;
 
 /// A file that is generated: where it is, and how its content is made.
 struct Generated {
@@ -18,13 +19,34 @@ struct Generated {
     make: fn() -> Result<Option<String>>,
 }
 
-/// The namespace of the base; an overlay that wants another also changes it in the webhooks.
-const NAMESPACE: &str = "vault";
-
-/// A version of Kubernetes that has everything the chart can use.
-const KUBERNETES: &str = "1.33.0";
-
 const GENERATED: &[Generated] = &[
+    Generated {
+        path: "charts/leasehold/README.md",
+        make: || chart::readme().map(Some),
+    },
+    Generated {
+        path: "manifests/minimal/leasehold.yaml",
+        make: || chart::base(&["injector.replicas=1"]),
+    },
+    Generated {
+        path: "manifests/high-availability/leasehold.yaml",
+        make: || {
+            chart::base(&[
+                "injector.replicas=3",
+                "injector.webhook.failurePolicy=Fail",
+                "injector.networkPolicy.enabled=true",
+                "injector.priorityClassName=system-cluster-critical",
+            ])
+        },
+    },
+    Generated {
+        path: "manifests/cert-manager/leasehold.yaml",
+        make: || chart::base(&["injector.certs.certManager.enabled=true"]),
+    },
+    Generated {
+        path: "manifests/external-vault/leasehold.yaml",
+        make: || chart::base(&["global.externalVaultAddr=https://vault.example:8200"]),
+    },
     Generated {
         path: "docs/reference/annotations.md",
         make: || page("annotations").map(Some),
@@ -32,10 +54,6 @@ const GENERATED: &[Generated] = &[
     Generated {
         path: "docs/reference/flags.md",
         make: || page("flags").map(Some),
-    },
-    Generated {
-        path: "manifests/base/leasehold.yaml",
-        make: manifests,
     },
 ];
 
@@ -94,35 +112,6 @@ fn page(name: &str) -> Result<String> {
     let mut command = workspace::cargo(&["run", "--quiet", "--package", "leasehold"]);
     let page = workspace::output(command.args(["--example", "reference", "--", name]))?;
     String::from_utf8(page).context("the page is not UTF-8")
-}
-
-/// The chart as Helm 3 renders it with its defaults, without the labels that say it was Helm.
-fn manifests() -> Result<Option<String>> {
-    let helm = tools::ensure(tools::Wanted::Everything)?.join("bin/helm");
-    if !helm.exists() {
-        return Ok(None);
-    }
-    let mut command = Command::new(helm);
-    command
-        .args(["template", "leasehold", "charts/leasehold", "--skip-tests"])
-        .args(["--namespace", NAMESPACE, "--kube-version", KUBERNETES])
-        .current_dir(workspace::root());
-    let rendered = workspace::output(&mut command)?;
-    let rendered = String::from_utf8(rendered).context("the manifests are not UTF-8")?;
-    let mut manifests = format!(
-        "# Written from charts/leasehold by `cargo xtask generate`; patch it from an overlay.\n\
-         apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n"
-    );
-    for line in rendered.lines() {
-        let helms = line.trim_start();
-        if !helms.starts_with("helm.sh/chart:")
-            && !helms.starts_with("app.kubernetes.io/managed-by: Helm")
-        {
-            manifests.push_str(line);
-            manifests.push('\n');
-        }
-    }
-    Ok(Some(manifests))
 }
 
 /// The first line that differs, with what stands there and what should.
