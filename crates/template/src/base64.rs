@@ -101,7 +101,7 @@ pub(crate) fn decode(text: &[u8], alphabet: Alphabet) -> Result<Vec<u8>, DecodeE
             if count == 2 {
                 match letters.next() {
                     Some((_, b'=')) => {}
-                    Some((at, _)) => return Err(DecodeError::Base64(at)),
+                    Some((at, _)) => return Err(DecodeError::Base64(at - 1)),
                     None => return Err(DecodeError::Base64(text.len())),
                 }
             }
@@ -142,7 +142,7 @@ pub(crate) fn encode32(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Reads base 32 with padding; line breaks are skipped.
+/// Reads base 32 with padding; line breaks are skipped, and so is what stands behind the padding.
 pub(crate) fn decode32(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let letters: Vec<u8> = text
         .iter()
@@ -150,33 +150,51 @@ pub(crate) fn decode32(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
     let mut out = Vec::with_capacity(letters.len() / 8 * 5);
-    let mut chunks = letters.chunks(8).enumerate().peekable();
-    while let Some((index, chunk)) = chunks.next() {
+    for (index, chunk) in letters.chunks(8).enumerate() {
         let start = index * 8;
         let mut number = 0u64;
         let mut count = 0;
-        for (offset, letter) in chunk.iter().enumerate() {
-            let value = BASE32.iter().position(|known| known == letter);
-            match value {
-                Some(value) => number |= (value as u64) << (35 - 5 * offset),
-                None if *letter == b'=' && offset >= 2 => {
-                    let padding = chunk[offset..].iter().all(|letter| *letter == b'=');
-                    let whole = chunk.len() == 8 && matches!(offset, 2 | 4 | 5 | 7);
-                    if !padding || !whole || chunks.peek().is_some() {
-                        return Err(DecodeError::Base32(start + offset));
-                    }
-                    break;
-                }
-                None => return Err(DecodeError::Base32(start + offset)),
-            }
+        for letter in chunk {
+            let Some(value) = BASE32.iter().position(|known| known == letter) else {
+                break;
+            };
+            number |= (value as u64) << (35 - 5 * count);
             count += 1;
         }
-        if count == chunk.len() && count < 8 {
-            return Err(DecodeError::Base32(start + count));
+        if count < 8 {
+            check_padding(&letters, start, chunk, count)?;
         }
         out.extend_from_slice(&number.to_be_bytes()[3..3 + count * 5 / 8]);
+        if count < 8 {
+            break;
+        }
     }
     Ok(out)
+}
+
+/// What follows `count` letters of a group that is not full must be padding of the right length.
+fn check_padding(
+    letters: &[u8],
+    start: usize,
+    chunk: &[u8],
+    count: usize,
+) -> Result<(), DecodeError> {
+    let Some(mark) = chunk.get(count) else {
+        return Err(DecodeError::Base32(start));
+    };
+    if *mark != b'=' || count < 2 {
+        return Err(DecodeError::Base32(start + count));
+    }
+    if chunk.len() < 8 {
+        return Err(DecodeError::Base32(letters.len()));
+    }
+    if let Some(wrong) = chunk[count..].iter().position(|letter| *letter != b'=') {
+        return Err(DecodeError::Base32(start + count + wrong - 1));
+    }
+    match count {
+        2 | 4 | 5 | 7 => Ok(()),
+        _ => Err(DecodeError::Base32(start + count)),
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +224,7 @@ mod tests {
             ("aGVsbG8==", 8),
             ("Pz8_Pz4-", 3),
             ("aGVsbA=", 7),
-            ("aGVsbA=x", 7),
+            ("aGVsbA=x", 6),
             ("=", 0),
         ] {
             assert_eq!(
@@ -219,6 +237,21 @@ mod tests {
             decode(b"aGVs\nbG8=\r\n", Alphabet::Standard),
             Ok(b"hello".to_vec())
         );
-        assert_eq!(decode32(b"1"), Err(DecodeError::Base32(0)));
+        for (text, at) in [
+            ("1", 0),
+            ("ME", 0),
+            ("MEA=====", 3),
+            ("ME=A====", 2),
+            ("MFRGGZDFME", 8),
+            ("MFRGGZDFME=====", 15),
+            ("========", 0),
+            ("M1", 1),
+        ] {
+            assert_eq!(
+                decode32(text.as_bytes()),
+                Err(DecodeError::Base32(at)),
+                "{text}"
+            );
+        }
     }
 }

@@ -168,7 +168,7 @@ impl Reader<'_> {
 
     fn literal(&mut self, word: &str, value: Value) -> Result<Value, String> {
         for expected in word.chars() {
-            if char::from(self.peek()?) != expected {
+            if char::from(self.peek_within()) != expected {
                 return Err(self.unexpected(&format!("in literal {word} (expecting '{expected}')")));
             }
             self.position += 1;
@@ -178,27 +178,27 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Value, String> {
         let start = self.position;
-        if self.peek()? == b'-' {
+        if self.peek_within() == b'-' {
             self.position += 1;
         }
-        match self.peek()? {
+        match self.peek_within() {
             b'0' => self.position += 1,
             b'1'..=b'9' => self.skip_digits(),
             _ => return Err(self.unexpected("in numeric literal")),
         }
         if self.text.get(self.position) == Some(&b'.') {
             self.position += 1;
-            if !self.peek()?.is_ascii_digit() {
+            if !self.peek_within().is_ascii_digit() {
                 return Err(self.unexpected("after decimal point in numeric literal"));
             }
             self.skip_digits();
         }
         if matches!(self.text.get(self.position), Some(b'e' | b'E')) {
             self.position += 1;
-            if matches!(self.peek()?, b'+' | b'-') {
+            if matches!(self.peek_within(), b'+' | b'-') {
                 self.position += 1;
             }
-            if !self.peek()?.is_ascii_digit() {
+            if !self.peek_within().is_ascii_digit() {
                 return Err(self.unexpected("in exponent of numeric literal"));
             }
             self.skip_digits();
@@ -249,7 +249,7 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
-        let byte = self.peek()?;
+        let byte = self.peek_within();
         let plain = match byte {
             b'"' | b'\\' | b'/' => byte,
             b'b' => 8,
@@ -295,7 +295,7 @@ impl Reader<'_> {
     fn hexadecimal(&mut self) -> Result<u32, String> {
         let mut unit = 0;
         for _ in 0..4 {
-            let Some(digit) = char::from(self.peek()?).to_digit(16) else {
+            let Some(digit) = char::from(self.peek_within()).to_digit(16) else {
                 return Err(self.unexpected("in \\u hexadecimal character escape"));
             };
             unit = unit * 16 + digit;
@@ -318,8 +318,13 @@ impl Reader<'_> {
         byte.ok_or_else(|| "unexpected end of JSON input".to_owned())
     }
 
+    /// Within a word, number or escape the end of the text reads as a blank, as Go's reader has it.
+    fn peek_within(&self) -> u8 {
+        self.text.get(self.position).copied().unwrap_or(b' ')
+    }
+
     fn unexpected(&self, place: &str) -> String {
-        let byte = self.text.get(self.position).copied().unwrap_or_default();
+        let byte = self.peek_within();
         let shown = match char::from(byte) {
             '\'' => "\\'".to_owned(),
             '"' => "\"".to_owned(),

@@ -46,6 +46,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::fixed("modulo", TWO, |_, args| {
         let (a, b) = (args.value(1), args.value(0));
+        if matches!(a, Value::Float(_)) {
+            return Err(unknown("modulo", a));
+        }
         match pair("modulo", a, b)? {
             Pair::Signed(_, 0) | Pair::Unsigned(_, 0) => Err(division_by_zero()),
             Pair::Signed(a, b) => Ok(Value::int64(a.wrapping_rem(b))),

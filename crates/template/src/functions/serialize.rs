@@ -49,6 +49,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(text.trim_ascii().into_value())
     }),
     Function::fixed("toTOML", ONE, |context, args| {
+        if matches!(args.value(0), Value::Nil) {
+            return Err(Failure::new(
+                "reflect: call of reflect.Value.Type on zero Value",
+            ));
+        }
         let text = toml_text::write(args.value(0)).map_err(|error| prefixed("toTOML: ", &error))?;
         context.reserve(text.len())?;
         Ok(text.trim_ascii().into_value())

@@ -72,7 +72,7 @@ fn evaluate(context: &mut Context<'_>, expression: &str) -> Result<String, Failu
         outcome = apply(call, outcome, &all).map_err(|reason| {
             let name = &call.name;
             Failure::from(format!(
-                "unable to execute sockaddr input {quoted}: error calling {name}: {reason}"
+                "unable to execute sockaddr input {quoted}: template: sockaddr.Parse: error calling {name}: {reason}"
             ))
         })?;
     }
@@ -178,14 +178,18 @@ fn apply(call: &Call, input: Outcome, all: &[Interface]) -> Result<Outcome, Stri
                     .collect(),
             );
         }
-        "GetPrivateInterfaces" => return list(usable(all, Reach::Private)),
-        "GetPublicInterfaces" => return list(usable(all, Reach::Public)),
-        "GetPrivateIP" => return text(first_address(&usable(all, Reach::Private))),
-        "GetPublicIP" => return text(first_address(&usable(all, Reach::Public))),
-        "GetPrivateIPs" => return text(addresses::joined(&of_reach(all, Reach::Private))),
-        "GetPublicIPs" => return text(addresses::joined(&of_reach(all, Reach::Public))),
-        "GetInterfaceIP" => return text(first_address(&named(all, argument(0)))),
-        "GetInterfaceIPs" => return text(addresses::joined(&named(all, argument(0)))),
+        "GetPrivateInterfaces" => return list(of_reach(all, Reach::Private)),
+        "GetPublicInterfaces" => return list(of_reach(all, Reach::Public)),
+        "GetPrivateIP" => return text(first_address(&of_reach(all, Reach::Private))),
+        "GetPublicIP" => return text(first_address(&of_reach(all, Reach::Public))),
+        "GetPrivateIPs" => return text(addresses::joined(&by_size(of_reach(all, Reach::Private)))),
+        "GetPublicIPs" => return text(addresses::joined(&by_size(of_reach(all, Reach::Public)))),
+        "GetInterfaceIP" => {
+            let mut found = named(all, argument(0))?;
+            found.retain(addresses::is_forwardable);
+            return text(first_address(&found));
+        }
+        "GetInterfaceIPs" => return text(addresses::joined(&named(all, argument(0))?)),
         _ => {}
     }
     let Outcome::Interfaces(mut interfaces) = input else {
@@ -267,19 +271,22 @@ fn of_reach(all: &[Interface], reach: Reach) -> Vec<Interface> {
     found
 }
 
-/// Only what leads out by the default route, if there is any such address.
-fn usable(all: &[Interface], reach: Reach) -> Vec<Interface> {
-    of_reach(all, reach)
+/// All of them by kind and size of their network, whatever the default route is.
+fn by_size(mut interfaces: Vec<Interface>) -> Vec<Interface> {
+    interfaces.sort_by_key(|one| (one.address.is_ipv6(), one.prefix_length));
+    interfaces
 }
 
-fn named(all: &[Interface], expression: &str) -> Vec<Interface> {
+/// The addresses of the interfaces whose name matches, the largest networks first.
+fn named(all: &[Interface], expression: &str) -> Result<Vec<Interface>, String> {
+    let regexp = Regexp::new(expression.as_bytes()).map_err(|error| error.to_string())?;
     let mut found: Vec<_> = all
         .iter()
-        .filter(|one| one.name == expression)
+        .filter(|one| regexp.is_match(one.name.as_bytes()))
         .cloned()
         .collect();
     found.sort_by_key(|one| (one.address.is_ipv6(), one.prefix_length));
-    found
+    Ok(found)
 }
 
 fn first_address(interfaces: &[Interface]) -> String {

@@ -1,40 +1,31 @@
 //! Text functions of consul-template: searching, trimming, splitting, joining, letter case.
 
 use crate::{
-    go::{Failure, Function, Kind, List, Type, Value},
+    go::{Arguments, Failure, Function, List, Type, Value},
     letters,
 };
 
+const TWO: &[Type] = &[Type::Any, Type::Any];
+const LIST: &[Type] = &[Type::List, Type::Any];
+
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::fixed("contains", &[Type::Any, Type::Any], |_, args| {
-        Ok(is_in(args.value(1), args.value(0)).into())
+    Function::fixed("contains", TWO, |_, args| {
+        is_in(args.value(1), args.value(0)).map(Value::from)
     }),
-    Function::fixed("in", &[Type::Any, Type::Any], |_, args| {
-        Ok(is_in(args.value(0), args.value(1)).into())
+    Function::fixed("in", TWO, |_, args| {
+        is_in(args.value(0), args.value(1)).map(Value::from)
     }),
-    Function::fixed("containsAll", &[Type::List, Type::Any], |_, args| {
-        Ok(needles(args.list(0))
-            .iter()
-            .all(|needle| is_in(args.value(1), needle))
-            .into())
+    Function::fixed("containsAll", LIST, |_, args| {
+        contains_some(args, Found::No, false)
     }),
-    Function::fixed("containsAny", &[Type::List, Type::Any], |_, args| {
-        Ok(needles(args.list(0))
-            .iter()
-            .any(|needle| is_in(args.value(1), needle))
-            .into())
+    Function::fixed("containsAny", LIST, |_, args| {
+        contains_some(args, Found::Yes, true)
     }),
-    Function::fixed("containsNone", &[Type::List, Type::Any], |_, args| {
-        Ok((!needles(args.list(0))
-            .iter()
-            .any(|needle| is_in(args.value(1), needle)))
-        .into())
+    Function::fixed("containsNone", LIST, |_, args| {
+        contains_some(args, Found::Yes, false)
     }),
-    Function::fixed("containsNotAll", &[Type::List, Type::Any], |_, args| {
-        Ok((!needles(args.list(0))
-            .iter()
-            .all(|needle| is_in(args.value(1), needle)))
-        .into())
+    Function::fixed("containsNotAll", LIST, |_, args| {
+        contains_some(args, Found::No, true)
     }),
     Function::fixed("join", &[Type::Text, Type::Texts], |context, args| {
         let texts: Vec<&[u8]> = needles(args.list(1))
@@ -258,20 +249,48 @@ fn needles(list: Option<&List>) -> &[Value] {
 
 /// Whether a list has a member, or a text a part. Types count: integers match integers of any size, texts only texts
 /// of their own type; unsigned numbers and booleans never match.
-fn is_in(haystack: &Value, needle: &Value) -> bool {
+///
+/// # Errors
+/// When nil is compared with a text, in the words of the established program's panic.
+fn is_in(haystack: &Value, needle: &Value) -> Result<bool, Failure> {
+    let same = |item: &Value, fits: fn(&[u8], &[u8]) -> bool| match (item, needle) {
+        (Value::Text(a), Value::Text(b)) | (Value::Number(a), Value::Number(b)) => Ok(fits(a, b)),
+        (Value::Text(_) | Value::Number(_), Value::Nil) => Err(Failure::new(
+            "reflect: call of reflect.Value.Type on zero Value",
+        )),
+        (Value::Int(_, a), Value::Int(_, b)) => Ok(a == b),
+        (Value::Float(a), Value::Float(b)) => Ok(a == b),
+        _ => Ok(false),
+    };
     match haystack {
-        Value::List(list) => list.items().iter().any(|item| match (item, needle) {
-            (Value::Int(_, a), Value::Int(_, b)) => a == b,
-            (Value::Float(a), Value::Float(b)) => a == b,
-            (Value::Text(a), Value::Text(b)) | (Value::Number(a), Value::Number(b)) => a == b,
-            _ => false,
-        }),
-        _ if haystack.kind() == Kind::String => match (haystack, needle) {
-            (Value::Text(a), Value::Text(b)) | (Value::Number(a), Value::Number(b)) => {
-                find(a, b).is_some()
+        Value::List(list) => {
+            for item in list.items() {
+                if same(item, |item, needle| item == needle)? {
+                    return Ok(true);
+                }
             }
-            _ => false,
-        },
-        _ => false,
+            Ok(false)
+        }
+        Value::Text(_) | Value::Number(_) => same(haystack, |haystack, needle| {
+            find(haystack, needle).is_some()
+        }),
+        _ => Ok(false),
     }
+}
+
+/// Whether a needle was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Yes,
+    No,
+}
+
+/// Goes through the needles until one is found, or is not found, and says `then`; else the contrary.
+fn contains_some(args: Arguments<'_>, stop_at: Found, then: bool) -> Result<Value, Failure> {
+    for needle in needles(args.list(0)) {
+        if is_in(args.value(1), needle)? == (stop_at == Found::Yes) {
+            return Ok(then.into());
+        }
+    }
+    Ok((!then).into())
 }

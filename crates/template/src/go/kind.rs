@@ -205,7 +205,7 @@ impl Type {
             | Self::Map
             | Self::TextMap
             | Self::AnyMap => true,
-            Self::Object(name) => name.starts_with('*'),
+            Self::Object(name) => name.starts_with('*') || name.starts_with("[]"),
             _ => false,
         }
     }

@@ -58,6 +58,8 @@ pub(crate) fn pascal_case(text: &str) -> String {
         out.push(letter);
     }
     let Some(mut current) = current else {
+        // Of a text of nothing but connectors, the last one comes twice.
+        out.extend(text.chars().next_back());
         return out;
     };
     for letter in rest {
@@ -288,6 +290,7 @@ mod tests {
             ("", ""),
             ("a1_b2", "A1B2"),
             ("a", "A"),
+            ("_-", "_--"),
         ] {
             assert_eq!(pascal_case(text), pascal, "{text}");
         }

@@ -10,8 +10,11 @@ use crate::{
 };
 
 pub(super) fn write(value: &Value) -> Result<Vec<u8>, WriteError> {
-    if matches!(value, Value::Nil) {
-        return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
+    if let Value::Channel(_) | Value::Complex(..) = value {
+        return Err(format!(
+            "unsupported type for key '': {}",
+            value.kind().name()
+        ));
     }
     let mut writer = Writer { out: String::new() };
     writer.encode(&mut Vec::new(), value, 0)?;

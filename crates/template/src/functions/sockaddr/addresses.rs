@@ -33,19 +33,22 @@ const SPECIAL: [&str; 24] = [
 ];
 
 /// Blocks from which nothing is forwarded.
-const NOT_FORWARDED: [&str; 12] = [
+const NOT_FORWARDED: [&str; 15] = [
     "0.0.0.0/8",
     "127.0.0.0/8",
     "169.254.0.0/16",
     "192.0.0.0/24",
-    "224.0.0.0/4",
+    "192.0.2.0/24",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
     "240.0.0.0/4",
     "255.255.255.255/32",
     "::/128",
     "::1/128",
+    "::ffff:0:0/96",
     "2001:db8::/32",
+    "2001:10::/28",
     "fe80::/10",
-    "ff00::/8",
 ];
 
 /// Addresses with blanks between them.
@@ -85,11 +88,7 @@ pub(super) fn attribute(one: &Interface, name: &str) -> String {
         "mtu" => one.mtu.to_string(),
         "name" => one.name.clone(),
         "netmask" => with_bits(one.address, mask(one)).to_string(),
-        "network" => format!(
-            "{}/{}",
-            with_bits(one.address, number(one.address) & mask(one)),
-            one.prefix_length
-        ),
+        "network" => with_bits(one.address, number(one.address) & mask(one)).to_string(),
         "size" => 1u128
             .checked_shl((bits(one.address) - one.prefix_length.min(bits(one.address))).into())
             .map_or_else(String::new, |size| size.to_string()),

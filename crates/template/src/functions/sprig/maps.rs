@@ -110,10 +110,10 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         |context, args| merge_all(context, args, Conflict::Overwrite),
     ),
     Function::fixed("sprig_deepCopy", &[Type::Any], |context, args| {
-        deep_copy(context, args.value(0), 0)
+        copy(context, args.value(0))
     }),
     Function::fixed("sprig_mustDeepCopy", &[Type::Any], |context, args| {
-        deep_copy(context, args.value(0), 0)
+        copy(context, args.value(0))
     }),
 ];
 
@@ -172,6 +172,15 @@ fn merge_all(
         }
     }
     Ok(args.value(0).clone())
+}
+
+fn copy(context: &mut Context<'_>, value: &Value) -> Result<Value, Failure> {
+    match value {
+        Value::Nil => Err(Failure::new(
+            "reflect: call of reflect.Value.Type on zero Value",
+        )),
+        value => deep_copy(context, value, 0),
+    }
 }
 
 /// Lists and maps are copied, texts and numbers never change.

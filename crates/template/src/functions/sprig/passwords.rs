@@ -205,7 +205,8 @@ fn decrypt(password: &[u8], text: &[u8]) -> Result<Value, Failure> {
     }
     let bytes = base64::decode(text, Alphabet::Standard).map_err(|error| error.to_string())?;
     let Some((iv, encrypted)) = bytes.split_at_checked(BLOCK) else {
-        let length = bytes.len();
+        // The buffer is as long as the text without padding could be.
+        let length = text.len() / 4 * 3;
         return Err(format!(
             "runtime error: slice bounds out of range [:{BLOCK}] with capacity {length}"
         )

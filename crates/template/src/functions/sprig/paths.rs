@@ -60,6 +60,9 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     Function::fixed("sprig_urlJoin", &[Type::Map], |_, args| {
         let part = |key: &str| match args.map(0).and_then(|map| map.get_text(key.as_bytes())) {
             None => Ok(Vec::new()),
+            Some(Value::Nil) => Err(Failure::new(
+                "runtime error: invalid memory address or nil pointer dereference",
+            )),
             Some(value) if value.kind() == Kind::String => Ok(print::display(&value)),
             Some(value) => {
                 let found = value.kind().name();
