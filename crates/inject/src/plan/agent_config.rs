@@ -61,7 +61,7 @@ pub(super) fn encoded(
     }
     // One of a pair is enough, and Vault's agent has words of its own.
     let is_second = role == Role::Sidecar && spec.agent.placement == Placement::Pair;
-    if spec.agent.flavour == Flavour::Leasehold && !is_second {
+    if spec.agent.flavour == Flavour::Leasehold && !is_second && !is_plain(spec) {
         note_refusals(&text, report);
     }
     Some(encoded)
@@ -270,6 +270,32 @@ fn further_login(further: &Further<'_>, spec: &Spec<'_>) -> Option<leasehold_con
             ..leasehold_config::Server::default()
         },
     })
+}
+
+/// Whether nothing but texts, paths and known words went into the configuration, so that its reader
+/// cannot object. Most pods are like that, and are spared the reading.
+fn is_plain(spec: &Spec<'_>) -> bool {
+    let (login, engine, listener) = (&spec.login, &spec.engine, &spec.listener);
+    matches!(login.method, "kubernetes" | "jwt")
+        && login.config.keys().all(|key| key == "role")
+        && login.backoff.min.is_empty()
+        && login.backoff.max.is_empty()
+        && spec.server.address.starts_with("http")
+        && spec.server.client_cert.is_empty() == spec.server.client_key.is_empty()
+        && engine.render_interval.is_empty()
+        && engine.max_connections == 0
+        && engine.lease_renewal_threshold == 0.0
+        && !listener.cache
+        && !listener.quit
+        && listener.disable_idle_connections.is_empty()
+        && listener.disable_keep_alives.is_empty()
+        && listener.telemetry.is_none()
+        && spec.further.is_empty()
+        && spec.secrets.list.iter().all(|secret| {
+            secret.perms.is_empty()
+                && secret.command.is_empty()
+                && secret.destination.starts_with('/')
+        })
 }
 
 /// Notes what the agent's own reader says of the configuration.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
 use leasehold_inject::{
-    Flavour, KubeVersion, Mode, Outcome, Review, Settings, TokenSource, Unasked, Unchecked, review,
-    vocabulary,
+    Flavour, KubeVersion, Mode, Outcome, Review, Settings, Severity, TokenSource, Unasked,
+    Unchecked, review, vocabulary,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -342,6 +342,30 @@ proptest! {
         volumes.drain(..given.len());
         for volume in volumes {
             prop_assert!(!given.contains(&volume), "{volume} twice");
+        }
+    }
+
+    #[test]
+    fn without_a_warning_the_agent_reads_its_configuration(
+        (pod, (settings, minor)) in (pods(), settings())
+    ) {
+        let Outcome::Patched { patch, findings, .. } = answer(&pod, &settings, minor) else {
+            return Ok(());
+        };
+        if findings.iter().any(|finding| finding.severity == Severity::Warning) {
+            return Ok(());
+        }
+        let mut patched = pod.clone();
+        prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
+        for name in ["containers", "initContainers"] {
+            for container in list(&patched, name) {
+                let config = crate::support::config(container);
+                if config.get("leasehold").is_none() {
+                    continue;
+                }
+                let read = leasehold_config::load([("VAULT_CONFIG", config.to_string().as_str())]);
+                prop_assert!(read.is_ok(), "{:?} of {}", read.err(), config);
+            }
         }
     }
 
