@@ -1,6 +1,5 @@
 //! Templates with what Go 1.26's own `text/template` made of them, recorded with the few functions of the
 //! library that they call: generated programs, expressions and formats, and damaged templates.
-#![expect(clippy::unwrap_used, reason = "the cases are part of the test")]
 
 use leasehold_template::{NoHost, Options, Snapshot, Template, TemplateError, render};
 use serde_json::Value;
