@@ -2,8 +2,10 @@
 //! signals, and at the end an orderly leaving. Decisions are made in `core`, one login's work in `session`.
 
 use std::{
+    cell::RefCell,
     path::Path,
     process::ExitCode,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +25,7 @@ use crate::{
     },
     environment::Environment,
     exit::ExitStatus,
+    listener::{self, Desk, ListenerError, Shared},
     log::Log,
     plan::Plan,
     process::Children,
@@ -59,6 +62,9 @@ pub enum AgentError {
     /// The file with the number of the process.
     #[error("failed to write the pid file")]
     PidFile(#[source] volume::VolumeError),
+    /// A listener.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
     /// The kernel gives no timer or signal.
     #[error("failed to prepare the event loop")]
     System(#[from] std::io::Error),
@@ -142,6 +148,26 @@ pub async fn run(
             Box::new(Spread::seeded(seed())),
         )?);
     }
+    let shared = Rc::new(RefCell::new(Shared::default()));
+    if let Some(first) = sessions.first() {
+        let desk = Rc::new(Desk::new(
+            first.client().clone(),
+            plan.use_token,
+            plan.caching,
+            Rc::clone(&shared),
+            reports.clone(),
+            sessions.len(),
+            log.clone(),
+        ));
+        for listener in &plan.listeners {
+            listener::open(listener, Rc::clone(&desk)).await?;
+        }
+    }
+    let listens = if plan.listeners.is_empty() {
+        Rule::Off
+    } else {
+        Rule::On
+    };
     let pid_file = plan.pid_file.as_deref();
     if let Some(path) = pid_file {
         write_pid(path).map_err(AgentError::PidFile)?;
@@ -157,6 +183,8 @@ pub async fn run(
         is_first_process: rustix::process::getpid().is_init(),
         children,
         credentials: Vec::new(),
+        shared,
+        listens,
     };
     let leave = agent.work(&mut incoming, &mut signals, &mut reload).await?;
     let status = agent.end(&leave, &mut signals).await;
@@ -177,6 +205,8 @@ struct Agent {
     is_first_process: bool,
     children: Children,
     credentials: Vec<CredentialsWatch>,
+    shared: Rc<RefCell<Shared>>,
+    listens: Rule,
 }
 
 /// A file with credentials that is looked at from time to time.
@@ -279,16 +309,23 @@ impl Agent {
                 self.log.warn(AGENT, sentence::chain(&error));
             }
         }
-        let Some(state) = &self.state else {
+        if self.state.is_none() && self.listens == Rule::Off {
             return;
-        };
+        }
         let status = Status {
             ready: self.ready,
             pid: std::process::id(),
             logins: self.sessions.iter().map(Session::status).collect(),
         };
         let text = serde_json::to_string(&status).unwrap_or_default();
-        if text != self.shown {
+        if self.listens == Rule::On {
+            let mut shared = self.shared.borrow_mut();
+            shared.token = self.sessions.first().and_then(Session::token).cloned();
+            shared.status = Some(status);
+        }
+        if let Some(state) = &self.state
+            && text != self.shown
+        {
             if let Err(error) = state.set_status(&text) {
                 self.log.debug(AGENT, sentence::chain(&error));
             }

@@ -185,6 +185,12 @@ pub fn kind(error: &Error) -> FailureKind {
     }
 }
 
+/// The class of an error in one word, for log lines that must not tell a path.
+#[must_use]
+pub fn kind_name(error: &Error) -> &'static str {
+    Failure::new(kind(error), "").class()
+}
+
 /// Asks once. `now` is the wall clock, which certificates are measured by.
 ///
 /// # Errors

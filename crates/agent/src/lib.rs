@@ -17,6 +17,7 @@ pub mod environment;
 pub mod exit;
 pub mod flags;
 pub mod host;
+pub mod listener;
 pub mod log;
 pub mod owners;
 pub mod plan;

@@ -4,7 +4,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use leasehold_config::{
-    AgentConfig, ChangeCommand, Method, MethodKind, Mode, Server, Sink, Template,
+    AgentConfig, ChangeCommand, Listener, Method, MethodKind, Mode, Server, Sink, Template,
+    UseAutoAuthToken,
 };
 use leasehold_vault::{MethodSettings, Settings as Connection};
 
@@ -17,6 +18,7 @@ use crate::{
         token::LoginPauses,
     },
     environment::Environment,
+    listener::Caching,
 };
 
 /// The first pause after a failed read, when the login method names none.
@@ -58,6 +60,12 @@ pub struct Plan {
     pub findings: Vec<String>,
     /// Whether the state is left for the sidecar at the end.
     pub hands_over: Rule,
+    /// Where applications are answered.
+    pub listeners: Vec<Listener>,
+    /// Whose token their requests carry on.
+    pub use_token: UseAutoAuthToken,
+    /// Whether answers with a lease are kept for them.
+    pub caching: Caching,
 }
 
 /// Why there is nothing that the agent could do.
@@ -89,6 +97,16 @@ pub enum PlanError {
         "the login method `{0}` is not one of this agent's; accepted are kubernetes, jwt, approle, cert, token_file, userpass and ldap, and for the others the injector can be told to use the vault agent's image"
     )]
     Method(&'static str),
+    /// Listeners speak plain text only.
+    #[error(
+        "a listener asks for TLS, which this agent's listeners do not speak: set `tls_disable = true` on it and let it listen on the loopback address or a unix socket"
+    )]
+    ListenerTls,
+    /// There is nothing to supervise with.
+    #[error(
+        "`exec` and `env_template` start a process with secrets in its environment, which this agent does not do yet; render files by `template` instead"
+    )]
+    Supervisor,
     /// There is no way to the server.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -104,6 +122,16 @@ pub fn plan(
     environment: &Environment,
 ) -> Result<Plan, PlanError> {
     let auto_auth = config.auto_auth.as_ref().ok_or(PlanError::NoLogin)?;
+    if config
+        .listeners
+        .iter()
+        .any(|listener| listener.tls.is_some())
+    {
+        return Err(PlanError::ListenerTls);
+    }
+    if config.exec.is_some() || !config.env_templates.is_empty() {
+        return Err(PlanError::Supervisor);
+    }
     let stanza = config.leasehold.clone().unwrap_or_default();
     let login_of = |template: &Template| {
         stanza
@@ -183,6 +211,17 @@ pub fn plan(
         pid_file: config.pid_file.clone().map(PathBuf::from),
         state_folder: stanza.state_dir.map(PathBuf::from),
         findings: stanza.findings,
+        listeners: config.listeners.clone(),
+        use_token: match (&config.api_proxy, &config.cache) {
+            (Some(proxy), _) => proxy.use_auto_auth_token,
+            (None, Some(cache)) => cache.use_auto_auth_token,
+            (None, None) => UseAutoAuthToken::No,
+        },
+        caching: if config.cache.is_some() {
+            Caching::On
+        } else {
+            Caching::Off
+        },
         hands_over: if config.exit_after_auth {
             Rule::On
         } else {
