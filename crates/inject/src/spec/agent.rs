@@ -19,7 +19,7 @@ pub(crate) const LEASEHOLD_IMAGE: &str = concat!(
 
 /// What the last part of our images' names begins with.
 const OUR_IMAGE: &str = "leasehold-agent";
-/// What follows in the variant with a shell.
+/// What the tag of the variant with a shell ends with.
 const SHELL: &str = "-shell";
 
 /// From this API server on, its oldest supported kubelet knows native sidecars.
@@ -179,24 +179,22 @@ impl<'a> Agent<'a> {
         let Some(secret) = secrets.list.iter().find(|secret| wants_shell(secret)) else {
             return;
         };
-        let part = self.image.rfind('/').map_or(0, |slash| slash + 1);
-        let (folder, last) = self.image.split_at(part);
-        let Some(rest) = last.strip_prefix(OUR_IMAGE) else {
-            return;
-        };
-        if rest.starts_with(SHELL) {
+        let last = self.image.rsplit('/').next().unwrap_or_default();
+        if !last.starts_with(OUR_IMAGE) || last.contains(SHELL) {
             return;
         }
-        if reader.given(&switch::IMAGE).is_some() || rest.contains('@') {
+        // The variant is a tag of the same image; a digest names one image alone.
+        let is_tagged = last.contains(':') && !last.contains('@');
+        if reader.given(&switch::IMAGE).is_some() || !is_tagged {
             let text = format!(
                 "the secret {} has a command or a plugin that needs a shell, which {} does not \
-                 have; use its variant {OUR_IMAGE}{SHELL}",
+                 have; use its variant, whose tag ends with {SHELL}",
                 secret.raw_name, self.image
             );
             reader.warn(Code::Image, &switch::IMAGE, text);
             return;
         }
-        self.image = format!("{folder}{OUR_IMAGE}{SHELL}{rest}");
+        self.image.push_str(SHELL);
     }
 
     /// Whether an init container may run, so that a persistent cache has a use.

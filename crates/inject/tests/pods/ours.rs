@@ -283,11 +283,11 @@ fn commands_and_plugins_take_the_image_with_a_shell() {
         (vec![], "corp/leasehold-agent:1"),
         (
             vec![("agent-inject-command-db", "kill -HUP 1")],
-            "corp/leasehold-agent-shell:1",
+            "corp/leasehold-agent:1-shell",
         ),
         (
             vec![("agent-inject-template-db", "{{ plugin \"/bin/x\" }}")],
-            "corp/leasehold-agent-shell:1",
+            "corp/leasehold-agent:1-shell",
         ),
         (
             vec![("agent-inject-command-db", "/bin/reload")],
@@ -768,4 +768,18 @@ fn a_file_that_climbs_into_the_agents_own_folder_is_denied() {
         message.contains("/home/vault/.vault-token is in the agent's own folder"),
         "{message}"
     );
+}
+
+#[test]
+fn an_image_that_is_named_or_pinned_is_kept_and_its_lack_of_a_shell_told() {
+    let command = ("agent-inject-command-db", "kill -HUP 1");
+    let named = Request::with(&[command, ("agent-image", "x/leasehold-agent:1")]).patched();
+    assert_eq!(named.agent()["image"], "x/leasehold-agent:1");
+    assert!(named.has_finding("needs a shell"));
+    let pinned = "x/leasehold-agent@sha256:00";
+    let pinned_pod = Request::with(&[command])
+        .settings(|s| s.vault_image = Some(pinned.to_owned()))
+        .patched();
+    assert_eq!(pinned_pod.agent()["image"], pinned);
+    assert!(pinned_pod.has_finding("needs a shell"));
 }

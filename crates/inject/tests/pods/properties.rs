@@ -355,7 +355,7 @@ proptest! {
         if findings.iter().any(|finding| finding.severity == Severity::Warning) {
             return Ok(());
         }
-        let mut patched = pod.clone();
+        let mut patched = pod;
         prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
         for name in ["containers", "initContainers"] {
             for container in list(&patched, name) {
