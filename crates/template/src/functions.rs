@@ -83,3 +83,6 @@ struct Memory {
     scratch: Option<Value>,
     expressions: regex::Compiled,
 }
+
+#[cfg(test)]
+mod tests;
