@@ -225,7 +225,7 @@ impl std::fmt::Display for Told {
             write!(f, "{}: ", self.object)?;
         }
         match &self.annotation {
-            Some(name) if !self.message.contains(name.as_str()) => {
+            Some(name) if !self.message.starts_with(name.as_str()) => {
                 write!(f, "{name}: {}", self.message)
             }
             _ => f.write_str(&self.message),
