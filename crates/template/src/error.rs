@@ -134,19 +134,27 @@ impl TemplateError {
     /// Everything for people, in several lines: place and message, the line with a caret, hints.
     pub fn explain(&self) -> String {
         let Details { name, message, .. } = &*self.0;
+        match &self.0.spot {
+            None => format!("{name}: {message}"),
+            Some(Spot { line, column, .. }) => {
+                format!("{name}:{line}:{column}: {message}\n{}", self.details())
+            }
+        }
+    }
+
+    /// What stands below the message: the line with a caret, and hints. Empty without a place.
+    pub fn details(&self) -> String {
         let Some(Spot {
             line,
             column,
             excerpt,
         }) = &self.0.spot
         else {
-            return format!("{name}: {message}");
+            return String::new();
         };
         let margin = " ".repeat(line.to_string().len());
         let indent = " ".repeat(column.saturating_sub(1));
-        let mut text = format!(
-            "{name}:{line}:{column}: {message}\n{margin} |\n{line} | {excerpt}\n{margin} | {indent}^"
-        );
+        let mut text = format!("{margin} |\n{line} | {excerpt}\n{margin} | {indent}^");
         for hint in &self.0.hints {
             text.push_str(&format!("\n{margin} = {hint}"));
         }

@@ -1,6 +1,8 @@
 //! What people read when a template is wrong: place, line, caret, and the names that would do.
 
-use leasehold_template::{NoHost, Options, Phase, Snapshot, Template, TemplateError, render};
+use leasehold_template::{
+    Answer, Dependency, NoHost, Options, Phase, Snapshot, Template, TemplateError, render,
+};
 
 fn failure(source: &str, strict: bool) -> TemplateError {
     let options = Options {
@@ -70,4 +72,63 @@ fn very_long_lines_are_cut_around_the_place() {
     let excerpt = error.excerpt().unwrap();
     assert_eq!(excerpt.chars().count(), 120);
     assert!(excerpt.contains("{{ index"));
+}
+
+#[test]
+fn a_missing_key_is_shown_with_those_that_are_there_and_without_values() {
+    let source = "{{ with secret \"db\" }}\nDB_USER={{ .Data.usernam }}{{ end }}";
+    let options = Options {
+        name: "db.ctmpl".to_owned(),
+        error_on_missing_key: true,
+        ..Options::default()
+    };
+    let template = Template::parse(source, options).expect("a template");
+    let body = br#"{"data": {"username": "u-secret", "password": "p-secret"}}"#;
+    let mut snapshot = Snapshot::new();
+    snapshot.insert(
+        Dependency::Read {
+            path: "db".to_owned(),
+            query: String::new(),
+        },
+        Answer::secret(body).expect("a secret"),
+    );
+    let error = render(&template, &snapshot, &mut NoHost).expect_err("the key is missing");
+    assert_eq!(
+        format!("{}: {error}", error.name()),
+        "db.ctmpl: execute: template: :2:16: executing \"\" at <.Data.usernam>: map has no entry for key \"usernam\""
+    );
+    assert_eq!(
+        error.details(),
+        "  |\n2 | DB_USER={{ .Data.usernam }}{{ end }}\n  |                 ^\n\
+         \x20 = did you mean `username`?\n  = keys that are there: `password`, `username`"
+    );
+}
+
+#[test]
+fn values_of_secrets_are_taken_out_of_errors() {
+    let source = "{{ with secret \"db\" }}{{ range .Data.password }}{{ end }}{{ end }}";
+    let template = Template::parse(source, Options::default()).expect("a template");
+    let body = br#"{"data": {"password": "p-secret"}}"#;
+    let mut snapshot = Snapshot::new();
+    snapshot.insert(
+        Dependency::Read {
+            path: "db".to_owned(),
+            query: String::new(),
+        },
+        Answer::secret(body).expect("a secret"),
+    );
+    let error = render(&template, &snapshot, &mut NoHost).expect_err("a text is no list");
+    assert!(
+        error
+            .to_string()
+            .ends_with("range can't iterate over [redacted]"),
+        "{error}"
+    );
+    for shown in [
+        error.explain(),
+        format!("{error:?}"),
+        error.message().to_owned(),
+    ] {
+        assert!(!shown.contains("p-secret"), "{shown}");
+    }
 }
