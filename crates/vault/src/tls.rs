@@ -1,10 +1,11 @@
 //! TLS as people have it: roots from where they put them, a client certificate, and a
 //! server certificate that may be its own root.
 //!
-//! What the cryptographic provider lacks is told, never silently accepted.
+//! Signatures with P-521 keys, which the cryptographic provider lacks, are checked by `p521`.
 
 mod identity;
 mod names;
+mod p521;
 mod roots;
 mod verifier;
 
@@ -78,7 +79,7 @@ pub enum TlsError {
 
 /// Builds the TLS side of a connection, reading all files anew.
 pub(crate) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(provider());
     let verifier = Arc::new(verifier(settings, &provider)?);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -100,6 +101,14 @@ pub(crate) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, TlsE
     }
 }
 
+/// ring, and the one kind of key that it lacks.
+fn provider() -> CryptoProvider {
+    CryptoProvider {
+        signature_verification_algorithms: *p521::ALGORITHMS,
+        ..rustls::crypto::ring::default_provider()
+    }
+}
+
 fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     let name = settings
         .server_name
@@ -118,7 +127,12 @@ fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Ve
                 place: roots.place,
                 reason: error.to_string(),
             })?;
-    Ok(Verifier::checking(inner, roots.certificates, name))
+    Ok(Verifier::checking(
+        inner,
+        Arc::clone(provider),
+        roots.certificates,
+        name,
+    ))
 }
 
 /// Why a handshake failed, in words.

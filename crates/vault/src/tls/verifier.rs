@@ -37,25 +37,19 @@ impl Verifier {
             .signature_verification_algorithms
             .supported_schemes();
         // Nothing is verified, so what the provider cannot verify does not matter.
-        for extra in [
-            SignatureScheme::ECDSA_NISTP521_SHA512,
-            SignatureScheme::RSA_PKCS1_SHA1,
-        ] {
-            if !schemes.contains(&extra) {
-                schemes.push(extra);
-            }
-        }
+        schemes.push(SignatureScheme::RSA_PKCS1_SHA1);
         Self::AcceptingAll { schemes }
     }
 
     pub(super) fn checking(
         inner: Arc<WebPkiServerVerifier>,
+        provider: Arc<CryptoProvider>,
         pinned: Vec<CertificateDer<'static>>,
         name: Option<ServerName<'static>>,
     ) -> Self {
         Self::Checking {
             inner,
-            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            provider,
             pinned,
             name,
         }
