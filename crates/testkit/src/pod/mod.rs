@@ -152,7 +152,12 @@ pub struct Status {
     pub deleted_at: Option<Instant>,
     /// The container whose `postStart` hook runs.
     hooked: Option<String>,
+    /// Counts the changes.
+    changes: u64,
 }
+
+/// The longest pause between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Status {
     /// One container's part. Panics when there is none of that name.
@@ -178,6 +183,7 @@ impl Shared {
             .lock()
             .expect("no thread panics while it holds the status");
         change(&mut status);
+        status.changes += 1;
         self.changed.notify_all();
     }
 }
@@ -260,6 +266,7 @@ impl Pod {
                 created: Instant::now(),
                 deleted_at: None,
                 hooked: None,
+                changes: 0,
             }),
             changed: Condvar::new(),
         });
@@ -313,26 +320,27 @@ impl Pod {
         condition: impl Fn(&Status) -> bool,
     ) -> Status {
         let end = Instant::now() + deadline;
-        let mut status = self
-            .shared
-            .status
-            .lock()
-            .expect("no thread panics while it holds the status");
         loop {
+            // Asked without the lock: a condition may look at logs and files, and at us.
+            let status = self.status();
             if condition(&status) {
-                return status.clone();
+                return status;
             }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                drop(status);
+            if Instant::now() >= end {
                 panic!("waited {deadline:?} in vain: {what}\n{}", self.story());
             }
-            status = self
+            let known = status.changes;
+            let guard = self
+                .shared
+                .status
+                .lock()
+                .expect("no thread panics while it holds the status");
+            // Files and logs change without a word, so it never rests for long.
+            let _unused = self
                 .shared
                 .changed
-                .wait_timeout(status, left)
-                .expect("no thread panics while it holds the status")
-                .0;
+                .wait_timeout_while(guard, LOOK_AGAIN, |status| status.changes == known)
+                .expect("no thread panics while it holds the status");
         }
     }
 

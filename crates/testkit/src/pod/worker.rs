@@ -365,7 +365,6 @@ impl Worker {
                 status,
             });
         });
-        self.tell(format!("Started container {}", one.name));
         self.shared.update(|status| {
             let own = &mut status.containers[index];
             own.state = State::Running;
@@ -373,6 +372,7 @@ impl Worker {
             own.starts += 1;
             own.first_start.get_or_insert_with(Instant::now);
         });
+        self.tell(format!("Started container {}", one.name));
         if let Some(hook) = one.post_start.clone() {
             self.hooked = Some(index);
             self.shared
