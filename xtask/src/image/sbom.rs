@@ -1,11 +1,11 @@
 //! The bill of materials of a program, in the CycloneDX form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::program;
 use crate::workspace;
 
 /// What a program is made of.
@@ -26,12 +26,12 @@ impl Bill {
         let metadata: Value =
             serde_json::from_slice(&json).context("failed to read what cargo metadata wrote")?;
         let mut bill = Self::read(&metadata, package)?;
-        if let Some(version) = c_library() {
+        if let Some((major, minor)) = program::c_library() {
             bill.components.push(json!({
                 "type": "library",
                 "bom-ref": "glibc",
                 "name": "glibc",
-                "version": version,
+                "version": format!("{major}.{minor}"),
                 "licenses": [{"license": {"id": "LGPL-2.1-or-later"}}],
             }));
         }
@@ -147,14 +147,6 @@ fn reference(package: Option<&Value>) -> String {
             text(&package["version"])
         )
     })
-}
-
-/// The version of the C library that is linked in, from `ldd`, which belongs to it.
-fn c_library() -> Option<String> {
-    let text = workspace::output(Command::new("ldd").arg("--version")).ok()?;
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let first = text.lines().next()?;
-    first.split_whitespace().next_back().map(str::to_owned)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
