@@ -1,7 +1,7 @@
 //! Text functions of consul-template: searching, trimming, splitting, joining, letter case.
 
 use crate::{
-    go::{Arguments, Failure, Function, List, Type, Value},
+    go::{Arguments, Context, Failure, Function, List, Type, Value},
     letters,
 };
 
@@ -9,23 +9,23 @@ const TWO: &[Type] = &[Type::Any, Type::Any];
 const LIST: &[Type] = &[Type::List, Type::Any];
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::fixed("contains", TWO, |_, args| {
-        is_in(args.value(1), args.value(0)).map(Value::from)
+    Function::fixed("contains", TWO, |context, args| {
+        search(context, args.value(1), args.value(0)).map(Value::from)
     }),
-    Function::fixed("in", TWO, |_, args| {
-        is_in(args.value(0), args.value(1)).map(Value::from)
+    Function::fixed("in", TWO, |context, args| {
+        search(context, args.value(0), args.value(1)).map(Value::from)
     }),
-    Function::fixed("containsAll", LIST, |_, args| {
-        contains_some(args, Found::No, false)
+    Function::fixed("containsAll", LIST, |context, args| {
+        contains_some(context, args, Found::No, false)
     }),
-    Function::fixed("containsAny", LIST, |_, args| {
-        contains_some(args, Found::Yes, true)
+    Function::fixed("containsAny", LIST, |context, args| {
+        contains_some(context, args, Found::Yes, true)
     }),
-    Function::fixed("containsNone", LIST, |_, args| {
-        contains_some(args, Found::Yes, false)
+    Function::fixed("containsNone", LIST, |context, args| {
+        contains_some(context, args, Found::Yes, false)
     }),
-    Function::fixed("containsNotAll", LIST, |_, args| {
-        contains_some(args, Found::No, true)
+    Function::fixed("containsNotAll", LIST, |context, args| {
+        contains_some(context, args, Found::No, true)
     }),
     Function::fixed("join", &[Type::Text, Type::Texts], |context, args| {
         let texts: Vec<&[u8]> = needles(args.list(1))
@@ -135,7 +135,7 @@ impl IntoValue for &[u8] {
 
 /// `strings.ReplaceAll`; an empty `old` stands between all characters.
 pub(super) fn replace(
-    context: &mut crate::go::Context<'_>,
+    context: &mut Context<'_>,
     text: &[u8],
     old: &[u8],
     new: &[u8],
@@ -278,6 +278,18 @@ fn is_in(haystack: &Value, needle: &Value) -> Result<bool, Failure> {
     }
 }
 
+/// `is_in`, whose work counts against the limit of steps.
+fn search(context: &mut Context<'_>, haystack: &Value, needle: &Value) -> Result<bool, Failure> {
+    const BYTES_PER_STEP: usize = 64;
+    let steps = match haystack {
+        Value::List(list) => list.items().len(),
+        Value::Text(text) | Value::Number(text) => text.len() / BYTES_PER_STEP,
+        _ => 0,
+    };
+    context.spend(steps as u64)?;
+    is_in(haystack, needle)
+}
+
 /// Whether a needle was found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -286,9 +298,14 @@ enum Found {
 }
 
 /// Goes through the needles until one is found, or is not found, and says `then`; else the contrary.
-fn contains_some(args: Arguments<'_>, stop_at: Found, then: bool) -> Result<Value, Failure> {
+fn contains_some(
+    context: &mut Context<'_>,
+    args: Arguments<'_>,
+    stop_at: Found,
+    then: bool,
+) -> Result<Value, Failure> {
     for needle in needles(args.list(0)) {
-        if is_in(args.value(1), needle)? == (stop_at == Found::Yes) {
+        if search(context, args.value(1), needle)? == (stop_at == Found::Yes) {
             return Ok(then.into());
         }
     }

@@ -3,10 +3,7 @@
 use proptest::prelude::*;
 
 use super::{TABLES, table};
-use crate::{
-    Limits, NoHost, Options, Snapshot, Template, go::Functions as _, regexp, render, semver, time,
-    yaml,
-};
+use crate::{Limits, NoHost, Options, Snapshot, Template, regexp, render, semver, time, yaml};
 
 /// Texts, numbers and collections with which functions have trouble.
 const ARGUMENTS: &[&str] = &[
@@ -94,7 +91,7 @@ fn every_function_takes_or_refuses_every_argument() {
         .flatten()
         .filter(|function| !SLOW.contains(&function.name))
     {
-        for (index, argument) in ARGUMENTS.iter().enumerate() {
+        for index in 0..ARGUMENTS.len() {
             // As many arguments as there are parameters, the awkward one in each place.
             let count = function.parameters.len() + if function.rest.is_some() { 2 } else { 0 };
             for place in 0..count.max(1) {
