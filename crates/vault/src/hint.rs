@@ -215,7 +215,7 @@ pub fn missing_hint(asked: &str, actual: &str, warnings: &[String]) -> Option<St
 
 fn no_answer_hint(why: &NoAnswer) -> Option<String> {
     match why {
-        NoAnswer::Certificate(why) if why.contains("issuer") => Some(
+        NoAnswer::Certificate(why) if why.contains("trusted roots") => Some(
             "give the server's CA (`ca_cert`, `VAULT_CACERT` or `VAULT_CACERT_BYTES`)".to_owned(),
         ),
         NoAnswer::Certificate(why) if why.contains("it is") && why.contains("for") => Some(

@@ -135,6 +135,13 @@ fn verifier(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Ve
     ))
 }
 
+fn is_authority_itself(error: &Arc<dyn std::error::Error + Send + Sync>) -> bool {
+    matches!(
+        error.downcast_ref::<webpki::Error>(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
+}
+
 /// Why a handshake failed, in words.
 pub(crate) fn explain(error: &rustls::Error) -> NoAnswer {
     use rustls::{AlertDescription, CertificateError, Error};
@@ -160,6 +167,11 @@ pub(crate) fn explain(error: &rustls::Error) -> NoAnswer {
                 ),
                 CertificateError::NotValidForName => "it is for another name".to_owned(),
                 CertificateError::BadSignature => "its signature is wrong".to_owned(),
+                // One that is has been accepted before.
+                CertificateError::Other(other) if is_authority_itself(&other.0) => {
+                    "it is marked as an authority and is not itself among the trusted roots"
+                        .to_owned()
+                }
                 other => other.to_string(),
             };
             NoAnswer::Certificate(why)
