@@ -1,10 +1,13 @@
 //! `cargo xtask ci`: the steps that must hold before a change is merged, timed and named.
 
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{deny, generate, testing, tidy, workspace};
+use crate::{deny, generate, testing, tidy, tools, workspace};
 
 struct Step {
     name: &'static str,
@@ -52,6 +55,11 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "charts",
+        what: "helm lint has nothing to say about the chart, with any of its kept values",
+        run: charts,
+    },
+    Step {
         name: "drift",
         what: "generated files are as generated",
         run: || generate::run(&["--check".to_owned()]),
@@ -96,6 +104,29 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         all.as_secs_f64(),
         list.join(", ")
     );
+    Ok(())
+}
+
+fn charts() -> Result<()> {
+    let helm = tools::ensure(tools::Wanted::Everything)?.join("bin/helm");
+    if !helm.exists() {
+        eprintln!("charts: NOT checked: npm, and so Helm 3, is not here");
+        return Ok(());
+    }
+    let chart = workspace::root().join("charts/leasehold");
+    let folder = chart.join("ci");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("failed to list {}", folder.display()))?;
+    let mut values: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    values.sort();
+    for file in std::iter::once(None).chain(values.iter().map(Some)) {
+        let mut lint = Command::new(&helm);
+        lint.args(["lint", "--strict", "--quiet"]).arg(&chart);
+        if let Some(file) = file {
+            lint.arg("--values").arg(file);
+        }
+        workspace::run(&mut lint)?;
+    }
     Ok(())
 }
 
