@@ -6,6 +6,7 @@ use std::{error, fmt};
 use crate::{
     go::{ExecutionError, SyntaxError, Unknown, UnknownKey},
     nearness,
+    redaction::Redaction,
 };
 
 /// When a template failed.
@@ -19,15 +20,17 @@ pub enum Phase {
 
 /// A template that could not be parsed or run. It displays as the established program words it,
 /// without the template's name in front; values of secrets are taken out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TemplateError(Box<Details>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Details {
     phase: Phase,
     /// The template's name, which stands before the text in logs.
     name: String,
     text: String,
+    /// The same for logs, without values that the recorded text shows; the same text when empty.
+    log_text: String,
     message: String,
     spot: Option<Spot>,
     hints: Vec<String>,
@@ -48,6 +51,7 @@ impl TemplateError {
             phase: Phase::Parse,
             name: name.to_owned(),
             text: format!("parse: template: {message}"),
+            log_text: String::new(),
             message,
             spot: None,
             hints: Vec::new(),
@@ -68,6 +72,7 @@ impl TemplateError {
             phase: Phase::Parse,
             name: name.to_owned(),
             text: format!("parse: template: :{}: {}", error.line, error.message),
+            log_text: String::new(),
             message: error.message.clone(),
             spot: Some(spot(source, error.start)),
             hints,
@@ -78,7 +83,7 @@ impl TemplateError {
         name: &str,
         source: &[u8],
         error: &ExecutionError,
-        redact: &dyn Fn(&str) -> String,
+        secrets: &Redaction,
     ) -> Self {
         let hints = match &error.unknown {
             Some(UnknownKey { name, known }) => {
@@ -86,11 +91,14 @@ impl TemplateError {
             }
             None => Vec::new(),
         };
+        let place = error.text.strip_suffix(&error.message).unwrap_or_default();
+        let message = secrets.thorough(&error.message);
         Self(Box::new(Details {
             phase: Phase::Execute,
             name: name.to_owned(),
-            text: format!("execute: {}", redact(&error.text)),
-            message: redact(&error.message),
+            text: format!("execute: {}", secrets.as_recorded(&error.text)),
+            log_text: format!("execute: {place}{message}"),
+            message,
             spot: Some(spot(source, error.position)),
             hints,
         }))
@@ -106,9 +114,20 @@ impl TemplateError {
         &self.0.name
     }
 
-    /// The message alone, without name and place.
+    /// The message alone, without name, place and values of secrets.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The text for logs and events. The established program, and the text that this displays as,
+    /// takes out only whole values of `.Data`, of which version 2 of key/value has a single one; here no
+    /// value is left, however deep it was.
+    pub fn for_logs(&self) -> &str {
+        if self.0.log_text.is_empty() {
+            &self.0.text
+        } else {
+            &self.0.log_text
+        }
     }
 
     /// The line, from 1.
@@ -165,6 +184,15 @@ impl TemplateError {
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.text)
+    }
+}
+
+/// The text for logs: the recorded one may show values.
+impl fmt::Debug for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TemplateError")
+            .field(&self.for_logs())
+            .finish()
     }
 }
 

@@ -19,6 +19,7 @@ mod letters;
 mod library;
 mod nearness;
 mod options;
+mod redaction;
 mod regexp;
 mod secret;
 mod semver;

@@ -9,7 +9,7 @@ use crate::{
     host::Host,
     library::Library,
     options::Options,
-    secret::Secret,
+    redaction::Redaction,
     snapshot::Snapshot,
 };
 
@@ -89,13 +89,12 @@ pub fn render(
         && let Err(error) = go::execute(&mut context, trees, tree, Value::Nil, &mut output)
     {
         let (used, _) = context.into_dependencies();
-        let secrets = secret_texts(snapshot, &used);
-        let redact = |text: &str| redacted(text, &secrets);
+        let secrets = Redaction::new(snapshot, &used);
         return Err(TemplateError::execution(
             &options.name,
             source,
             &error,
-            &redact,
+            &secrets,
         ));
     }
     let (used, missing) = context.into_dependencies();
@@ -104,40 +103,4 @@ pub fn render(
         used,
         missing,
     })
-}
-
-/// What the values of all secrets read so far look like when printed, the longest first.
-fn secret_texts(snapshot: &Snapshot, used: &[Dependency]) -> Vec<Zeroizing<String>> {
-    let mut texts: Vec<Zeroizing<String>> = used
-        .iter()
-        .filter_map(|dependency| snapshot.get(dependency)?.value().downcast::<Secret>())
-        .flat_map(|secret| secret.data().entries())
-        .filter_map(|(_, value)| go::printf(b"%v", &[value]).ok())
-        .map(|text| Zeroizing::new(String::from_utf8_lossy(&text).into_owned()))
-        .filter(|text| !text.is_empty())
-        .collect();
-    texts.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
-    texts
-}
-
-/// The text with every occurrence of a secret replaced, from left to right.
-fn redacted(text: &str, secrets: &[Zeroizing<String>]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        match secrets
-            .iter()
-            .find(|secret| rest.starts_with(secret.as_str()))
-        {
-            Some(secret) => {
-                out.push_str("[redacted]");
-                rest = rest.get(secret.len()..).unwrap_or_default();
-            }
-            None => {
-                out.push(first);
-                rest = rest.get(first.len_utf8()..).unwrap_or_default();
-            }
-        }
-    }
-    out
 }

@@ -132,3 +132,27 @@ fn values_of_secrets_are_taken_out_of_errors() {
         assert!(!shown.contains("p-secret"), "{shown}");
     }
 }
+
+#[test]
+fn texts_for_logs_hold_no_value_however_deep() {
+    let source = "{{ with secret \"db\" }}{{ range .Data.data.password }}{{ end }}{{ end }}";
+    let template = Template::parse(source, Options::default()).expect("a template");
+    let body = br#"{"data": {"data": {"password": "p-secret", "list": "list", "n": 1}}}"#;
+    let mut snapshot = Snapshot::new();
+    snapshot.insert(
+        Dependency::Read {
+            path: "db".to_owned(),
+            query: String::new(),
+        },
+        Answer::secret(body).expect("a secret"),
+    );
+    let error = render(&template, &snapshot, &mut NoHost).expect_err("a text is no list");
+    assert_eq!(
+        error.for_logs(),
+        "execute: template: :1:36: executing \"\" at <.Data.data.password>: \
+         range can't iterate over [redacted]"
+    );
+    assert_eq!(error.message(), "range can't iterate over [redacted]");
+    assert!(!error.explain().contains("p-secret"));
+    assert!(!format!("{error:?}").contains("p-secret"));
+}
