@@ -17,6 +17,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match chores::dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        // Nothing may follow the totals.
+        Err(error) if error.is::<testing::TestsFailed>() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

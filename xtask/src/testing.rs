@@ -51,19 +51,34 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         totals.failed = 1;
         eprintln!("a test program could not be built or broke off; it counts as one failure");
     }
+    if !status.success() {
+        eprintln!("cargo test ended with {status}");
+    }
     let last = format!("{} passed, {} failed\n", totals.passed, totals.failed);
     screen
         .write_all(last.as_bytes())
         .and_then(|()| screen.flush())
         .context("failed to write the totals")?;
     if !status.success() {
-        bail!("cargo test ended with {status}");
+        return Err(TestsFailed.into());
     }
     if totals.passed == 0 {
         bail!("no test ran");
     }
     Ok(())
 }
+
+/// Tests failed, and all there is to say was said: the totals are the last line.
+#[derive(Debug)]
+pub(crate) struct TestsFailed;
+
+impl std::fmt::Display for TestsFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("some tests failed")
+    }
+}
+
+impl std::error::Error for TestsFailed {}
 
 impl Totals {
     /// Adds a line such as `test result: ok. 19 passed; 0 failed; …`.
