@@ -10,6 +10,7 @@
 
 mod admission;
 mod helm;
+mod manifests;
 mod objects;
 mod refusals;
 mod rights;
