@@ -33,6 +33,7 @@ use crate::{
     session::{Context, Report, Session, SessionError},
     state::{self, StateFolder},
     status::Status,
+    supervisor::{Supervised, Supervisor},
     volume::{self, Placing},
 };
 
@@ -148,6 +149,19 @@ pub async fn run(
             Box::new(Spread::seeded(seed())),
         )?);
     }
+    let supervisor = plan.exec.map(|exec| {
+        Supervisor::new(Supervised {
+            exec,
+            environment: environment.clone(),
+            reports: reports.clone(),
+            sessions: sessions.len(),
+            log: log.clone(),
+            children: children.clone(),
+        })
+    });
+    if let (Some(supervisor), Some(first)) = (&supervisor, sessions.first_mut()) {
+        first.supervise(supervisor.clone());
+    }
     let shared = Rc::new(RefCell::new(Shared::default()));
     if let Some(first) = sessions.first() {
         let desk = Rc::new(Desk::new(
@@ -185,6 +199,7 @@ pub async fn run(
         credentials: Vec::new(),
         shared,
         listens,
+        supervisor,
     };
     let leave = agent.work(&mut incoming, &mut signals, &mut reload).await?;
     let status = agent.end(&leave, &mut signals).await;
@@ -207,6 +222,7 @@ struct Agent {
     credentials: Vec<CredentialsWatch>,
     shared: Rc<RefCell<Shared>>,
     listens: Rule,
+    supervisor: Option<Supervisor>,
 }
 
 /// A file with credentials that is looked at from time to time.
@@ -388,8 +404,14 @@ impl Agent {
         if let Some(failure) = &leave.failure {
             self.log.error(AGENT, format!("the agent ends: {failure}"));
         }
+        let leaving = async {
+            if let Some(supervisor) = &self.supervisor {
+                supervisor.stop().await;
+            }
+            self.revoke().await;
+        };
         tokio::select! {
-            () = self.revoke() => {}
+            () = leaving => {}
             // A second signal means now.
             happening = signals.next() => if matches!(happening, Happening::Stop) {},
         }

@@ -9,7 +9,7 @@ use crate::{
     core::machine::Rule,
     environment::Environment,
     plan::{self, PlanError},
-    templates,
+    templates::{Loaded, Target},
 };
 
 /// What a check found.
@@ -63,15 +63,17 @@ pub fn check(
         for sink in &login.sinks {
             let _ = writeln!(out, "  token to `{}` (mode {:04o})", sink.path, sink.mode);
         }
-        for template in &login.templates {
-            let _ = writeln!(out, "  renders `{}`", template.destination);
-            let destination = Some(template.destination.as_str());
-            if let Err(failure) =
-                templates::parse(&template.source, &template.language, destination)
-            {
+        for target in &login.templates {
+            let loaded = Loaded::read(target.clone());
+            let what = match target {
+                Target::File(_) => "renders",
+                Target::Variable(_) => "sets the variable",
+            };
+            let _ = writeln!(out, "  {what} `{}`", loaded.destination());
+            if let Some(failure) = loaded.fault() {
                 checked
                     .errors
-                    .push(format!("`{}`: {failure}", template.destination));
+                    .push(format!("`{}`: {failure}", loaded.destination()));
             }
         }
         let at_end = match login.settings.revoke_on_exit {

@@ -29,6 +29,7 @@ pub mod session;
 pub mod sinks;
 pub mod state;
 pub mod status;
+pub mod supervisor;
 pub mod templates;
 pub mod volume;
 pub mod wait;

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use leasehold_config::{
-    AgentConfig, ChangeCommand, Listener, Method, MethodKind, Mode, Server, Sink, Template,
+    AgentConfig, ChangeCommand, Exec, Listener, Method, MethodKind, Mode, Server, Sink, Template,
     UseAutoAuthToken,
 };
 use leasehold_vault::{MethodSettings, Settings as Connection};
@@ -19,6 +19,7 @@ use crate::{
     },
     environment::Environment,
     listener::Caching,
+    templates::Target,
 };
 
 /// The first pause after a failed read, when the login method names none.
@@ -39,9 +40,9 @@ pub struct LoginPlan {
     pub watch_credentials: Rule,
     /// Where its tokens go.
     pub sinks: Vec<Sink>,
-    /// Its templates, in the order of the configuration.
-    pub templates: Vec<Template>,
-    /// The distinct commands of its templates.
+    /// Its templates, in the order of the configuration; variables come after files.
+    pub templates: Vec<Target>,
+    /// The distinct commands of its templates. The number after the last one stands for the supervised process.
     pub commands: Vec<ChangeCommand>,
     /// The rules for the machine.
     pub settings: Settings,
@@ -60,6 +61,8 @@ pub struct Plan {
     pub findings: Vec<String>,
     /// Whether the state is left for the sidecar at the end.
     pub hands_over: Rule,
+    /// The process to supervise.
+    pub exec: Option<Exec>,
     /// Where applications are answered.
     pub listeners: Vec<Listener>,
     /// Whose token their requests carry on.
@@ -102,11 +105,6 @@ pub enum PlanError {
         "a listener asks for TLS, which this agent's listeners do not speak: set `tls_disable = true` on it and let it listen on the loopback address or a unix socket"
     )]
     ListenerTls,
-    /// There is nothing to supervise with.
-    #[error(
-        "`exec` and `env_template` start a process with secrets in its environment, which this agent does not do yet; render files by `template` instead"
-    )]
-    Supervisor,
     /// There is no way to the server.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -129,9 +127,6 @@ pub fn plan(
     {
         return Err(PlanError::ListenerTls);
     }
-    if config.exec.is_some() || !config.env_templates.is_empty() {
-        return Err(PlanError::Supervisor);
-    }
     let stanza = config.leasehold.clone().unwrap_or_default();
     let login_of = |template: &Template| {
         stanza
@@ -153,13 +148,19 @@ pub fn plan(
     } else {
         Rule::Off
     };
-    let templates_of = |name: &str| -> Vec<Template> {
-        config
+    let templates_of = |name: &str| -> Vec<Target> {
+        let files = config
             .templates
             .iter()
-            .filter(|template| login_of(template) == name)
+            .filter(|template| login_of(template) == name);
+        let mut targets: Vec<Target> = files
             .cloned()
-            .collect()
+            .map(|template| Target::File(Box::new(template)))
+            .collect();
+        if name.is_empty() {
+            targets.extend(config.env_templates.iter().cloned().map(Target::Variable));
+        }
+        targets
     };
     let connection = connection::settings(
         flags,
@@ -211,6 +212,7 @@ pub fn plan(
         pid_file: config.pid_file.clone().map(PathBuf::from),
         state_folder: stanza.state_dir.map(PathBuf::from),
         findings: stanza.findings,
+        exec: config.exec.clone(),
         listeners: config.listeners.clone(),
         use_token: match (&config.api_proxy, &config.cache) {
             (Some(proxy), _) => proxy.use_auto_auth_token,
@@ -232,22 +234,36 @@ pub fn plan(
 
 /// Fills in what follows from the login's templates and sinks.
 fn complete(login: &mut LoginPlan) {
-    for template in &login.templates {
-        let command = template.command.as_ref().map(|command| {
-            let known = login.commands.iter().position(|known| known == command);
-            known.unwrap_or_else(|| {
-                login.commands.push(command.clone());
-                login.commands.len() - 1
-            })
-        });
-        login.settings.templates.push(TemplateRules {
-            severity: if template.error_fatal {
-                Severity::Fatal
-            } else {
-                Severity::Logged
+    for target in &login.templates {
+        if let Target::File(template) = target
+            && let Some(command) = &template.command
+            && !login.commands.contains(command)
+        {
+            login.commands.push(command.clone());
+        }
+    }
+    let severity = |fatal: bool| {
+        if fatal {
+            Severity::Fatal
+        } else {
+            Severity::Logged
+        }
+    };
+    for target in &login.templates {
+        login.settings.templates.push(match target {
+            Target::File(template) => TemplateRules {
+                severity: severity(template.error_fatal),
+                command: template
+                    .command
+                    .as_ref()
+                    .and_then(|command| login.commands.iter().position(|known| known == command)),
+                wait: template.wait.map(|wait| (wait.min, wait.max)),
             },
-            command,
-            wait: template.wait.map(|wait| (wait.min, wait.max)),
+            Target::Variable(template) => TemplateRules {
+                severity: severity(template.error_fatal),
+                command: Some(login.commands.len()),
+                wait: None,
+            },
         });
     }
     login.settings.sinks = if login.sinks.is_empty() {

@@ -18,7 +18,7 @@ use crate::{
 pub struct Children(Rc<RefCell<BTreeSet<i32>>>);
 
 /// Takes a process out of the list when it is dropped.
-struct Known(Children, i32);
+pub struct Known(Children, i32);
 
 impl Children {
     /// Whether somebody here waits for this process.
@@ -27,7 +27,9 @@ impl Children {
         self.0.borrow().contains(&pid)
     }
 
-    fn add(&self, pid: Option<u32>) -> Known {
+    /// Notes a process until the returned value is dropped.
+    #[must_use]
+    pub fn add(&self, pid: Option<u32>) -> Known {
         let pid = pid
             .and_then(|pid| i32::try_from(pid).ok())
             .unwrap_or_default();

@@ -29,6 +29,7 @@ use crate::{
     sinks::{self, Content as SinkContent},
     state::{Kept, KeptSecret, StateFolder},
     status::{LoginStatus, SecretStatus, TemplateStatus},
+    supervisor::Supervisor,
     templates::Loaded,
 };
 
@@ -63,6 +64,8 @@ pub struct Session {
     queue: VecDeque<Event>,
     unsaved: bool,
     ready: bool,
+    awaits_process: bool,
+    supervisor: Option<Supervisor>,
     leave: Option<Leave>,
 }
 
@@ -134,6 +137,8 @@ impl Session {
             queue: VecDeque::new(),
             unsaved: false,
             ready: false,
+            awaits_process: false,
+            supervisor: None,
             leave: None,
         })
     }
@@ -209,6 +214,11 @@ impl Session {
         login.watched()
     }
 
+    /// Hands over the process that the rendered variables are for.
+    pub fn supervise(&mut self, supervisor: Supervisor) {
+        self.supervisor = Some(supervisor);
+    }
+
     /// Takes in what a task brought back.
     pub fn report(&mut self, report: Report) {
         match report {
@@ -269,6 +279,17 @@ impl Session {
             error: self.trouble().cloned().map(Into::into),
             secrets: secrets.collect(),
             templates: templates.collect(),
+        }
+    }
+
+    fn run_process(&mut self) {
+        self.awaits_process = false;
+        if let Some(supervisor) = &self.supervisor {
+            let rendered = self.templates.iter().filter_map(Loaded::variable);
+            let variables = rendered
+                .map(|(name, value)| (name.to_owned(), value.clone()))
+                .collect();
+            supervisor.run(variables);
         }
     }
 
@@ -474,8 +495,20 @@ impl Session {
             }
             Action::Render(id) => self.render(id),
             Action::WriteSinks(generation) => self.write_sinks(generation),
+            Action::Run(id) if id == self.plan.commands.len() => {
+                self.awaits_process = true;
+                if self.ready {
+                    self.run_process();
+                }
+                self.queue.push_back(Event::CommandEnded(id, Ok(())));
+            }
             Action::Run(id) => self.run(id),
-            Action::Ready => self.ready = true,
+            Action::Ready => {
+                self.ready = true;
+                if self.awaits_process {
+                    self.run_process();
+                }
+            }
             Action::Save => self.unsaved = true,
             Action::Log(line) => self.context.log.say(&line),
             Action::Leave(leave) => self.leave = Some(leave),

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use leasehold_config::{Language, Template as Configured, TemplateSource};
+use leasehold_config::{EnvTemplate, Language, Template as Configured, TemplateSource};
 use leasehold_template::{Dependency, Host, Options, Snapshot, Template, TemplateError};
+use zeroize::Zeroizing;
 
 use crate::{
     core::{
@@ -16,8 +17,35 @@ use crate::{
 
 /// A template and where it goes.
 pub struct Loaded {
-    configured: Configured,
+    target: Target,
     template: Result<Template, Failure>,
+    /// The value of a variable, as last rendered.
+    value: Option<Zeroizing<String>>,
+}
+
+/// Where a template goes.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To a file.
+    File(Box<Configured>),
+    /// To a variable of the supervised process.
+    Variable(EnvTemplate),
+}
+
+impl Target {
+    const fn source(&self) -> &TemplateSource {
+        match self {
+            Self::File(template) => &template.source,
+            Self::Variable(template) => &template.source,
+        }
+    }
+
+    const fn language(&self) -> &Language {
+        match self {
+            Self::File(template) => &template.language,
+            Self::Variable(template) => &template.language,
+        }
+    }
 }
 
 /// What a rendering brought.
@@ -33,25 +61,41 @@ pub struct Rendering {
 impl Loaded {
     /// Reads a template. What is wrong with it is told when it is to be rendered.
     #[must_use]
-    pub fn read(configured: Configured) -> Self {
-        let destination = Some(configured.destination.as_str());
-        let template = parse(&configured.source, &configured.language, destination);
+    pub fn read(target: Target) -> Self {
+        let destination = match &target {
+            Target::File(template) => Some(template.destination.as_str()),
+            Target::Variable(_) => None,
+        };
+        let template = parse(target.source(), target.language(), destination);
         Self {
-            configured,
+            target,
             template,
+            value: None,
         }
     }
 
-    /// The file that is written.
+    /// The file that is written, or the variable that is set.
     #[must_use]
     pub fn destination(&self) -> &str {
-        &self.configured.destination
+        match &self.target {
+            Target::File(template) => &template.destination,
+            Target::Variable(template) => &template.name,
+        }
+    }
+
+    /// Name and value of a rendered variable.
+    #[must_use]
+    pub fn variable(&self) -> Option<(&str, &Zeroizing<String>)> {
+        match &self.target {
+            Target::File(_) => None,
+            Target::Variable(template) => Some((template.name.as_str(), self.value.as_ref()?)),
+        }
     }
 
     /// Where the template comes from, as log lines name it.
     #[must_use]
     pub fn source(&self) -> &str {
-        name(&self.configured.source)
+        name(self.target.source())
     }
 
     /// Why it cannot be rendered at all.
@@ -62,9 +106,9 @@ impl Loaded {
 
     /// Renders it, and writes its file when nothing is missing.
     pub fn render(&mut self, snapshot: &Snapshot, host: &mut dyn Host) -> Rendering {
-        if self.template.is_err() && matches!(self.configured.source, TemplateSource::File(_)) {
+        if self.template.is_err() && matches!(self.target.source(), TemplateSource::File(_)) {
             // A file may have come, or have been put right, since it was last looked at.
-            *self = Self::read(self.configured.clone());
+            *self = Self::read(self.target.clone());
         }
         let failed = |failure| Rendering {
             uses: BTreeSet::new(),
@@ -81,7 +125,10 @@ impl Loaded {
         };
         let missing: BTreeSet<Dependency> = rendered.missing.into_iter().collect();
         let outcome = if missing.is_empty() {
-            self.place(&rendered.output)
+            match &self.target {
+                Target::File(configured) => place(configured, &rendered.output),
+                Target::Variable(_) => self.set(&rendered.output),
+            }
         } else {
             RenderOutcome::Incomplete
         };
@@ -92,47 +139,65 @@ impl Loaded {
         }
     }
 
-    fn place(&self, output: &[u8]) -> RenderOutcome {
-        let owned = |result: Result<Option<u32>, owners::OwnerError>| {
-            result.map_err(|error| {
-                let text = format!("`{}` cannot get its owner: {error}", self.destination());
-                Failure::new(FailureKind::Template, text)
-            })
-        };
-        let user = self.configured.user.as_deref().unwrap_or_default();
-        let group = self.configured.group.as_deref().unwrap_or_default();
-        let (user, group) = match (owned(owners::user(user)), owned(owners::group(group))) {
-            (Ok(user), Ok(group)) => (user, group),
-            (Err(failure), _) | (_, Err(failure)) => return RenderOutcome::Failed(failure),
-        };
-        let placing = Placing {
-            mode: self.configured.perms,
-            user,
-            group,
-            folders: if self.configured.create_dest_dirs {
-                MissingFolders::Made
+    fn set(&mut self, output: &[u8]) -> RenderOutcome {
+        let text = Zeroizing::new(String::from_utf8_lossy(output).into_owned());
+        if text.contains('\0') {
+            let words = format!(
+                "the variable `{}` would hold a zero byte",
+                self.destination()
+            );
+            return RenderOutcome::Failed(Failure::new(FailureKind::Template, words));
+        }
+        let same = self.value.as_ref() == Some(&text);
+        self.value = Some(text);
+        if same {
+            RenderOutcome::Unchanged
+        } else {
+            RenderOutcome::Written
+        }
+    }
+}
+
+fn place(configured: &Configured, output: &[u8]) -> RenderOutcome {
+    let owned = |result: Result<Option<u32>, owners::OwnerError>| {
+        result.map_err(|error| {
+            let text = format!("`{}` cannot get its owner: {error}", configured.destination);
+            Failure::new(FailureKind::Template, text)
+        })
+    };
+    let user = configured.user.as_deref().unwrap_or_default();
+    let group = configured.group.as_deref().unwrap_or_default();
+    let (user, group) = match (owned(owners::user(user)), owned(owners::group(group))) {
+        (Ok(user), Ok(group)) => (user, group),
+        (Err(failure), _) | (_, Err(failure)) => return RenderOutcome::Failed(failure),
+    };
+    let placing = Placing {
+        mode: configured.perms,
+        user,
+        group,
+        folders: if configured.create_dest_dirs {
+            MissingFolders::Made
+        } else {
+            MissingFolders::Refused
+        },
+        backup: if configured.backup {
+            Backup::Kept
+        } else {
+            Backup::None
+        },
+    };
+    match volume::place(Path::new(&configured.destination), output, &placing) {
+        Ok(Placed::Written) => RenderOutcome::Written,
+        Ok(Placed::Unchanged) => RenderOutcome::Unchanged,
+        Err(error) => {
+            // A missing right or folder does not come by waiting; a full volume may pass.
+            let passes = error.may_pass();
+            let kind = if passes {
+                FailureKind::Local
             } else {
-                MissingFolders::Refused
-            },
-            backup: if self.configured.backup {
-                Backup::Kept
-            } else {
-                Backup::None
-            },
-        };
-        match volume::place(Path::new(self.destination()), output, &placing) {
-            Ok(Placed::Written) => RenderOutcome::Written,
-            Ok(Placed::Unchanged) => RenderOutcome::Unchanged,
-            Err(error) => {
-                // A missing right or folder does not come by waiting; a full volume may pass.
-                let passes = error.may_pass();
-                let kind = if passes {
-                    FailureKind::Local
-                } else {
-                    FailureKind::Template
-                };
-                RenderOutcome::Failed(Failure::new(kind, sentence::chain(&error)))
-            }
+                FailureKind::Template
+            };
+            RenderOutcome::Failed(Failure::new(kind, sentence::chain(&error)))
         }
     }
 }

@@ -655,3 +655,38 @@ fn answers_applications_with_its_own_token_keeps_leases_and_ends_when_asked() {
         !postgres.users().iter().any(|user| user.starts_with("v-"))
     });
 }
+
+#[test]
+fn supervises_a_process_with_secrets_in_its_environment() {
+    let place = Place::new("1h", "24h");
+    place
+        .bao
+        .write("secret/data/app", &json!({"data": {"k": "one"}}));
+    place.configure(
+        "config.hcl",
+        r#"env_template "SECRET_K" {
+             contents = "{{ with secret \"secret/data/app\" }}{{ .Data.data.k }}{{ end }}"
+           }
+           exec {
+             command = ["sh", "-c", "echo $SECRET_K >> FOLDER/seen; while [ ! -e FOLDER/end ]; do sleep 0.1; done; exit 5"]
+           }
+           template_config { static_secret_render_interval = "1s" }"#,
+    );
+    let mut agent = place.start("config.hcl");
+    wait::until_true("the process has started", DEADLINE, || {
+        place.file("seen").as_deref() == Some("one\n")
+    });
+    place
+        .bao
+        .write("secret/data/app", &json!({"data": {"k": "two"}}));
+    wait::until_true("the process was restarted", DEADLINE, || {
+        place.file("seen").as_deref() == Some("one\ntwo\n")
+    });
+    fs::write(place.path("end"), "").unwrap();
+    assert_eq!(
+        agent.ends(),
+        5,
+        "the agent ends with the status of its process: {}",
+        place.log()
+    );
+}
