@@ -26,7 +26,7 @@ fn condition(webhook: &Value) -> &str {
         .unwrap()
 }
 
-fn pod(metadata: Value, init: &[&str], containers: &[&str]) -> Value {
+fn pod(metadata: &Value, init: &[&str], containers: &[&str]) -> Value {
     let named =
         |names: &[&str]| -> Vec<Value> { names.iter().map(|name| json!({"name": name})).collect() };
     let mut spec = json!({"containers": named(containers)});
@@ -58,7 +58,7 @@ fn only_pods_with_the_annotation_reach_the_webhook_and_no_pod_makes_the_conditio
             true,
         ),
     ] {
-        let pod = pod(metadata, &[], &["app"]);
+        let pod = pod(&metadata, &[], &["app"]);
         assert_eq!(evaluate(condition(&webhooks[0]), &pod), Ok(asks), "{pod}");
         // In namespaces with the label the other entry takes the rest, so that no pod is asked about twice.
         assert_eq!(evaluate(condition(&webhooks[1]), &pod), Ok(!asks), "{pod}");
@@ -82,7 +82,7 @@ fn the_guard_denies_exactly_the_pods_that_ask_and_were_not_injected() {
             (&["vault-agent-init"], &["app"], false),
             (&[], &["app", "vault-agent"], false),
         ] {
-            let pod = pod(asking(value), init, containers);
+            let pod = pod(&asking(value), init, containers);
             assert_eq!(denied(&pod), Ok(expected), "{pod}");
         }
     }
@@ -96,14 +96,14 @@ fn the_guard_denies_exactly_the_pods_that_ask_and_were_not_injected() {
         json!({"annotations": {"vault.hashicorp.com/agent-inject-status": "injected"}}),
     ] {
         assert_eq!(
-            denied(&pod(metadata.clone(), &[], &["app"])),
+            denied(&pod(&metadata, &[], &["app"])),
             Ok(false),
             "{metadata}"
         );
     }
     let claims = json!({"annotations": {
         "vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/agent-inject-status": "injected"}});
-    assert_eq!(denied(&pod(claims, &[], &["app"])), Ok(true));
+    assert_eq!(denied(&pod(&claims, &[], &["app"])), Ok(true));
 }
 
 #[test]
