@@ -24,9 +24,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use kube_runtime::{WatchStreamExt as _, watcher};
 
-use crate::authority::bundle::Kind;
+use crate::authority::bundle::{Kind, Others};
 use crate::authority::certificate::{Authority, CertificateError, Signed};
-use crate::authority::rotation::{Lengths, Step, Stored, Trusted};
+use crate::authority::rotation::{Lengths, Retired, Step, Stored, Trusted};
 use crate::cluster::client::Cluster;
 use crate::server::metrics::Metrics;
 use crate::server::options::{FileBundle, Plan, Sharing, Webhooks};
@@ -115,7 +115,7 @@ pub async fn keep_file_bundle(bundle: FileBundle, client: kube::Client) {
         namespace: String::new(),
     };
     let mut events = watches(&cluster, &Sharing::Alone, &bundle.webhooks);
-    let mut bundles = Bundles::new(bundle.webhooks.clone());
+    let mut bundles = Bundles::new(bundle.webhooks.clone(), Others::Refused);
     let mut pause = PAUSES.0;
     loop {
         let wait = match file_bundle(&bundle, &cluster, &mut bundles).await {
@@ -197,7 +197,7 @@ impl Keeper {
             leases: Api::namespaced(cluster.client.clone(), &cluster.namespace),
             secret: secret::Seen::Nothing,
             stored: None,
-            bundles: Bundles::new(plan.webhooks.clone()),
+            bundles: Bundles::new(plan.webhooks.clone(), others(&plan.sharing)),
             served: None,
             plan,
             cluster,
@@ -239,6 +239,20 @@ impl Keeper {
         Ok(())
     }
 
+    /// Alone, the replica before or after us in a rolling update is known only by what it wrote to the bundle; it
+    /// stays trusted for one serving lifetime.
+    fn trust_others(&mut self, now: Timestamp) {
+        let (Sharing::Alone, Some(stored)) = (&self.plan.sharing, &mut self.stored) else {
+            return;
+        };
+        if let Some(certificate) = self.bundles.last_certificate()
+            && !stored.bundle().contains(certificate.trim())
+        {
+            let until = now + self.lengths.serving;
+            stored.retired.push(Retired { certificate, until });
+        }
+    }
+
     /// Brings everything one round nearer to how it should be. Says when the next round is due.
     async fn step(&mut self, now: Timestamp) -> Result<Duration, StepError> {
         if matches!(self.secret, secret::Seen::Nothing) {
@@ -253,6 +267,7 @@ impl Keeper {
             // Another replica may have stored something newer and written its bundle already: the events of the two
             // objects come in any order, and writing back what is stale would take its certificate away.
             self.read_secret().await?;
+            self.trust_others(now);
         }
         // Several steps may be due at once, each ending in a state that asks for the next.
         let mut wait = Duration::ZERO;
@@ -387,11 +402,12 @@ impl Keeper {
 /// The bundles of the webhook configurations.
 struct Bundles {
     configurations: Vec<(Kind, String, bundle::Seen)>,
+    others: Others,
     written: Option<tokio::time::Instant>,
 }
 
 impl Bundles {
-    fn new(webhooks: Webhooks) -> Self {
+    fn new(webhooks: Webhooks, others: Others) -> Self {
         let named = [
             (Kind::Mutating, webhooks.mutating),
             (Kind::Validating, webhooks.validating),
@@ -403,6 +419,7 @@ impl Bundles {
             .collect();
         Self {
             configurations,
+            others,
             written: None,
         }
     }
@@ -437,7 +454,7 @@ impl Bundles {
     fn have(&self, bundle: &[u8]) -> bool {
         self.configurations
             .iter()
-            .all(|(_, _, state)| state.has(bundle))
+            .all(|(_, _, state)| state.has(bundle, self.others))
     }
 
     fn last_certificate(&self) -> Option<String> {
@@ -457,7 +474,7 @@ impl Bundles {
             return Ok(());
         }
         for (kind, name, state) in &mut self.configurations {
-            if state.has(bundle) {
+            if state.has(bundle, self.others) {
                 continue;
             }
             let bundle::Seen::Webhooks(webhooks) = &*state else {
@@ -469,6 +486,13 @@ impl Bundles {
         }
         self.written = Some(tokio::time::Instant::now());
         Ok(())
+    }
+}
+
+fn others(sharing: &Sharing) -> Others {
+    match sharing {
+        Sharing::Alone => Others::Tolerated,
+        Sharing::Secret { .. } => Others::Refused,
     }
 }
 

@@ -97,6 +97,9 @@ pub async fn run(
             None
         }
     };
+    for sentence in settings::doubtful(&settings) {
+        tracing::warn!("{sentence}");
+    }
     let metrics = Arc::new(Metrics::new()?);
     let readiness = Readiness::new(Arc::clone(&metrics));
     let serving = Arc::new(Serving::default());
@@ -167,6 +170,7 @@ pub async fn run(
         readiness: readiness.clone(),
         metrics,
         clients,
+        memory: router::body_memory(),
     });
     let router = router::router(service, &options.telemetry_path);
     let (stop, stopped) = watch::channel(false);

@@ -136,6 +136,30 @@ pub fn injection(parsed: &Parsed, address: Address) -> Result<Settings, Settings
     })
 }
 
+/// Settings that will deny every pod which does not override them, as sentences for the log. The established injector
+/// starts with them too, so they do not stop the start.
+#[must_use]
+pub fn doubtful(settings: &Settings) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (flag, value) in [
+        ("run-as-user", &settings.run_as_user),
+        ("run-as-group", &settings.run_as_group),
+    ] {
+        if let Some(text) = value.as_ref().filter(|text| !text.is_empty())
+            && go::integer(text).is_err()
+        {
+            let quoted = go::quoted(text);
+            sentences.push(format!(
+                "--{flag} is {quoted}, which is no number: every pod will be denied"
+            ));
+        }
+    }
+    if settings.vault_auth_path.is_empty() {
+        sentences.push("--vault-auth-path is empty: every pod will be denied".to_owned());
+    }
+    sentences
+}
+
 /// The version of the API server that was given, if any.
 ///
 /// # Errors
@@ -246,6 +270,26 @@ mod tests {
         check("1.30+", Some((1, 30)));
         check("1", None);
         check("latest", None);
+    }
+
+    #[test]
+    fn settings_that_deny_every_pod_are_told_at_the_start() {
+        let flags = parsed(
+            Program::Serve,
+            &[
+                "-vault-address=http://v",
+                "-run-as-user=root",
+                "-vault-auth-path=",
+            ],
+            &[],
+        );
+        let sentences = doubtful(&injection(&flags, Address::Required).unwrap());
+        assert_eq!(sentences.len(), 2);
+        assert!(
+            sentences[0].contains("--run-as-user is \"root\""),
+            "{sentences:?}"
+        );
+        assert!(doubtful(&Settings::default()).is_empty());
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn trusted(cluster: &Cluster) -> String {
         .unwrap();
     let bundle = configuration["webhooks"][0]["clientConfig"]["caBundle"]
         .as_str()
-        .unwrap();
+        .unwrap_or_default();
     String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap()
 }
 
@@ -360,4 +360,128 @@ fn namespace_defaults_are_served_from_memory_and_a_new_namespace_is_asked_for() 
     let asked = review("u", "unknown-too", &json!({}));
     let answer = post(&webhook.url("/mutate"), &roots, &asked).unwrap().1;
     assert_eq!(answer["response"]["allowed"], true, "{answer}");
+}
+
+/// The rights and objects of the established chart, which knows nothing of ours.
+fn stock_cluster(replicas: usize) -> (Cluster, String) {
+    let cluster = Cluster::start();
+    cluster.namespace(NAMESPACE, &json!({}));
+    let stock = configuration("MutatingWebhookConfiguration", &["vault.hashicorp.com"]);
+    cluster.put(
+        ADMISSION,
+        "v1",
+        "mutatingwebhookconfigurations",
+        None,
+        &stock,
+    );
+    let grant = |groups: &str, resources: &[&str], verbs: &[&str], namespace: Option<&str>| {
+        let texts = |list: &[&str]| {
+            list.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let grant = Grant {
+            groups: vec![groups.to_owned()],
+            resources: texts(resources),
+            names: Vec::new(),
+            verbs: texts(verbs),
+            namespace: namespace.map(str::to_owned),
+        };
+        cluster.grant(NAMESPACE, NAME, grant);
+    };
+    grant(
+        ADMISSION,
+        &["mutatingwebhookconfigurations"],
+        &["get", "list", "watch", "patch"],
+        None,
+    );
+    if replicas > 1 {
+        let verbs = ["create", "get", "watch", "list", "update"];
+        grant("", &["secrets", "configmaps"], &verbs, Some(NAMESPACE));
+        grant("", &["pods"], &["get", "patch", "delete"], Some(NAMESPACE));
+    }
+    let token = cluster.mint(&TokenSpec::new(NAMESPACE, NAME, &[]).expiring_after(3_600));
+    (cluster, token)
+}
+
+/// The established chart's variables for a pod.
+fn stock_variables(replicas: usize) -> Vec<(&'static str, &'static str)> {
+    let mut variables = vec![
+        ("NAMESPACE", NAMESPACE),
+        ("AGENT_INJECT_TLS_AUTO", NAME),
+        (
+            "AGENT_INJECT_TLS_AUTO_HOSTS",
+            "leasehold.vault.svc,127.0.0.1",
+        ),
+        ("AGENT_INJECT_LOG_LEVEL", "info"),
+        ("AGENT_INJECT_LOG_FORMAT", "standard"),
+    ];
+    if replicas > 1 {
+        variables.push(("AGENT_INJECT_USE_LEADER_ELECTOR", "true"));
+    }
+    variables
+}
+
+#[test]
+fn the_established_charts_rights_are_enough_with_one_replica_and_with_several() {
+    for replicas in [1, 2] {
+        let (cluster, scratch) = (stock_cluster(replicas), Scratch::new("stock"));
+        let (cluster, token) = cluster;
+        let flags = [
+            format!("--kubeconfig={}", cluster.kubeconfig(&token).display()),
+            "--shutdown-delay=0s".to_owned(),
+        ];
+        let variables = stock_variables(replicas);
+        let mut webhooks: Vec<Webhook> = (0..replicas)
+            .map(|index| {
+                let name = format!("replica-{index}");
+                Webhook::start_as("agent-inject", &scratch, &name, &flags, &variables)
+            })
+            .collect();
+        for webhook in &mut webhooks {
+            webhook.await_ready(|| trusted(&cluster));
+            let asked = review("u", "shop", &json!({}));
+            let (status, _) = post(&webhook.url("/mutate"), &trusted(&cluster), &asked).unwrap();
+            assert_eq!(status, 200);
+        }
+        let authorities = trusted(&cluster).matches("BEGIN CERTIFICATE").count();
+        assert_eq!(
+            authorities, 1,
+            "{replicas} replicas serve under one authority"
+        );
+    }
+}
+
+#[test]
+fn a_new_start_alone_keeps_the_certificate_before_trusted() {
+    let (cluster, token) = stock_cluster(1);
+    let scratch = Scratch::new("stock");
+    let flags = [
+        format!("--kubeconfig={}", cluster.kubeconfig(&token).display()),
+        "--shutdown-delay=0s".to_owned(),
+    ];
+    let start = |name: &str| {
+        let mut webhook =
+            Webhook::start_as("agent-inject", &scratch, name, &flags, &stock_variables(1));
+        webhook.await_ready(|| trusted(&cluster));
+        webhook
+    };
+    let old = start("old");
+    let before = trusted(&cluster);
+    // As in a rolling update, where the old one serves until the new one is ready and then ends.
+    let watching = old.url("/health/ready");
+    let mut new = Webhook::start_as("agent-inject", &scratch, "new", &flags, &stock_variables(1));
+    wait::until_true("the bundle has changed", DEADLINE, || {
+        trusted(&cluster) != before
+    });
+    assert!(
+        get(&watching, &trusted(&cluster)).is_ok(),
+        "the old one is still trusted"
+    );
+    drop(old);
+    new.await_ready(|| trusted(&cluster));
+    assert!(
+        trusted(&cluster).contains(before.trim()),
+        "the authority before is in the bundle"
+    );
 }

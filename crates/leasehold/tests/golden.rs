@@ -19,7 +19,7 @@ use leasehold::cluster::namespaces::Namespaces;
 use leasehold::flags::{self, Program};
 use leasehold::server::metrics::Metrics;
 use leasehold::server::readiness::Readiness;
-use leasehold::server::router::{Clients, Service, router};
+use leasehold::server::router::{Clients, Service, body_memory, router};
 use leasehold::settings::{self, Address};
 use leasehold::webhook::Webhook;
 use leasehold_inject::KubeVersion;
@@ -106,6 +106,7 @@ fn server(case: &Value) -> Router {
         readiness: Readiness::new(Arc::clone(&metrics)),
         metrics,
         clients: Clients::Anyone,
+        memory: body_memory(),
     };
     router(Arc::new(service), parsed.text("telemetry-path"))
 }

@@ -21,6 +21,15 @@ pub enum Kind {
     Validating,
 }
 
+/// What certificates in a bundle mean that are not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Somebody edited it.
+    Refused,
+    /// Another replica serves under them, of which nothing is known otherwise.
+    Tolerated,
+}
+
 /// The webhooks of one configuration as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
@@ -35,11 +44,14 @@ pub enum Seen {
 impl Seen {
     /// Whether every webhook has this bundle. A configuration that does not exist lacks nothing.
     #[must_use]
-    pub fn has(&self, bundle: &[u8]) -> bool {
+    pub fn has(&self, bundle: &[u8], others: Others) -> bool {
         match self {
             Self::Nothing => false,
             Self::Absent => true,
-            Self::Webhooks(webhooks) => webhooks.iter().all(|(_, have)| have == bundle),
+            Self::Webhooks(webhooks) => webhooks.iter().all(|(_, have)| match others {
+                Others::Refused => have == bundle,
+                Others::Tolerated => contains(have, bundle),
+            }),
         }
     }
 
@@ -60,6 +72,16 @@ impl Seen {
             .is_ok_and(|(_, pem)| pem.parse_x509().is_ok())
             .then_some(certificate)
     }
+}
+
+/// Whether every certificate of `wanted` is in `have`.
+fn contains(have: &[u8], wanted: &[u8]) -> bool {
+    let (Ok(have), Ok(wanted)) = (std::str::from_utf8(have), std::str::from_utf8(wanted)) else {
+        return false;
+    };
+    wanted
+        .split_inclusive("-----END CERTIFICATE-----")
+        .all(|one| have.contains(one.trim()))
 }
 
 /// What a mutating configuration shows.
@@ -186,7 +208,12 @@ mod tests {
                 ("c".to_owned(), Vec::new())
             ])
         );
-        assert!(!seen.has(b"A"));
+        assert!(!seen.has(b"A", Others::Refused));
+        let seen =
+            |bundle: &str| Seen::Webhooks(vec![("a".to_owned(), bundle.as_bytes().to_vec())]);
+        assert!(seen("ONE\nTWO\n").has(b"TWO\n", Others::Tolerated));
+        assert!(!seen("ONE\nTWO\n").has(b"TWO\n", Others::Refused));
+        assert!(!seen("ONE\n").has(b"TWO\n", Others::Tolerated));
     }
 
     #[test]

@@ -12,9 +12,9 @@ use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::admission::{self, Question};
 use crate::server::connection::Peer;
@@ -24,6 +24,9 @@ use crate::webhook::Webhook;
 
 /// Largest body that is read. The API server's own limit for an object is below 3 MiB, and an update carries two.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Bytes that the bodies of all reviews under way may take together.
+const BODIES_LIMIT: usize = 64 * 1024 * 1024;
 
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +42,14 @@ pub struct Service {
     pub metrics: Arc<Metrics>,
     /// Whether reviews want a client certificate.
     pub clients: Clients,
+    /// What all bodies together may take: [`body_memory`].
+    pub memory: Semaphore,
+}
+
+/// A fresh account of the bytes that all bodies together may take.
+#[must_use]
+pub fn body_memory() -> Semaphore {
+    Semaphore::new(BODIES_LIMIT)
 }
 
 /// Who may ask for reviews.
@@ -164,8 +175,8 @@ async fn review(
         ));
     }
     check_content_type(request.headers())?;
-    let body = read_body(request.into_body()).await?;
-    let question = admission::read(&body).map_err(|error| {
+    let body = read_body(&service.memory, request.into_body()).await?;
+    let question = admission::read(&body.bytes).map_err(|error| {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         (status, error.to_string())
     })?;
@@ -219,18 +230,20 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
     ))
 }
 
-async fn read_body(body: Body) -> Result<Bytes, (StatusCode, String)> {
-    let whole = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect());
-    match whole.await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err((
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("error reading request body: it is larger than {BODY_LIMIT} bytes"),
-        )),
-        Ok(Err(error)) => Err((
-            StatusCode::BAD_REQUEST,
-            format!("error reading request body: {error}"),
-        )),
+/// A body in memory, and its share of what all bodies together may take.
+struct Held<'a> {
+    bytes: Vec<u8>,
+    _share: Option<SemaphorePermit<'a>>,
+}
+
+/// Reads a body within its limits of size and time, and within what all bodies together may take: a burst waits here
+/// instead of growing the process.
+async fn read_body<'a>(
+    memory: &'a Semaphore,
+    body: Body,
+) -> Result<Held<'a>, (StatusCode, String)> {
+    match tokio::time::timeout(BODY_TIMEOUT, collect(memory, body)).await {
+        Ok(held) => held,
         Err(_) => Err((
             StatusCode::REQUEST_TIMEOUT,
             format!(
@@ -239,6 +252,44 @@ async fn read_body(body: Body) -> Result<Bytes, (StatusCode, String)> {
             ),
         )),
     }
+}
+
+async fn collect<'a>(
+    memory: &'a Semaphore,
+    mut body: Body,
+) -> Result<Held<'a>, (StatusCode, String)> {
+    let mut bytes = Vec::new();
+    let mut share: Option<SemaphorePermit<'a>> = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            (
+                StatusCode::BAD_REQUEST,
+                format!("error reading request body: {error}"),
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > BODY_LIMIT {
+            return Err((
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("error reading request body: it is larger than {BODY_LIMIT} bytes"),
+            ));
+        }
+        // Below the limit of a body, so it fits the type and is always to be had in the end.
+        let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        if let Ok(more) = memory.acquire_many(length).await {
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Held {
+        bytes,
+        _share: share,
+    })
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

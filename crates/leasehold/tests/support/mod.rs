@@ -28,11 +28,22 @@ impl Webhook {
         flags: &[String],
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::start_as("serve", scratch, name, flags, variables)
+    }
+
+    /// Starts the server under one of its two names.
+    pub(crate) fn start_as(
+        program: &str,
+        scratch: &Scratch,
+        name: &str,
+        flags: &[String],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let port = Port::reserve();
         let mut command = Command::new(env!("CARGO_BIN_EXE_leasehold"));
         command
             .env_clear()
-            .arg("serve")
+            .arg(program)
             .arg("--vault-address=http://vault.vault.svc:8200")
             .arg(format!("--listen=127.0.0.1:{}", port.number()))
             .args(flags)
