@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::SystemTime};
 
 use leasehold_config::Server;
-use leasehold_template::{Dependency, Host, Options, Snapshot, Template};
+use leasehold_template::{Dependency, Host, Options, Snapshot, Template, TemplateError};
 use leasehold_vault::{Client, Token};
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use crate::{
     answers,
     connection::{self, ConnectionFlags},
     environment::Environment,
-    host, sentence, templates,
+    host, sentence,
 };
 
 /// More passes than any template needs that makes progress.
@@ -35,8 +35,8 @@ pub async fn render(
     request: RenderRequest,
     environment: &Environment,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
-    let template = Template::parse(request.source, request.options)
-        .map_err(|error| templates::in_words(&error))?;
+    let template =
+        Template::parse(request.source, request.options).map_err(|error| in_words(&error))?;
     let mut machine = host::Machine::new(environment.clone());
     let mut snapshot = Snapshot::new();
     let mut server: Option<(Client, Token)> = None;
@@ -44,7 +44,7 @@ pub async fn render(
     for _ in 0..PASSES {
         let rendered =
             leasehold_template::render(&template, &snapshot, &mut machine as &mut dyn Host)
-                .map_err(|error| templates::in_words(&error))?;
+                .map_err(|error| in_words(&error))?;
         let missing: Vec<Dependency> = rendered
             .missing
             .into_iter()
@@ -70,6 +70,11 @@ pub async fn render(
     Err(format!(
         "the template asks for something new in each of {PASSES} passes"
     ))
+}
+
+/// An error of the template in the established words, for whoever runs the command and may see the secrets.
+fn in_words(error: &TemplateError) -> String {
+    format!("{}: {error}", error.name())
 }
 
 type Answered = Result<(Dependency, answers::Content), String>;

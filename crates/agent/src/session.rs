@@ -406,7 +406,16 @@ impl Session {
                     LoginError::Refused { error, .. } => answers::kind(error),
                     _ => FailureKind::Local,
                 };
-                return Event::LoginFailed(Failure::new(kind, sentence::chain(&error)));
+                let mut text = sentence::chain(&error);
+                if let LoginError::Unreadable { path, source, .. } = &error
+                    && source.kind() == std::io::ErrorKind::NotFound
+                {
+                    text.push_str(&format!(
+                        "; the agent only reads `{}`: another container of the pod has to write it, an init container or a native sidecar that starts before the agent, on a volume that the agent mounts too",
+                        path.display()
+                    ));
+                }
+                return Event::LoginFailed(Failure::new(kind, text));
             }
         };
         let next = self

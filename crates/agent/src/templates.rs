@@ -232,10 +232,11 @@ pub fn parse(
         .map_err(|error| Failure::new(FailureKind::Template, in_words(&error)))
 }
 
-/// An error of a template as the established program words it, with its name in front.
+/// An error of a template for the log: as the established program words it, with its name in front, and
+/// without any value of a secret.
 #[must_use]
 pub fn in_words(error: &TemplateError) -> String {
-    format!("{}: {error}", error.name())
+    format!("{}: {}", error.name(), error.for_logs())
 }
 
 fn name(source: &TemplateSource) -> &str {

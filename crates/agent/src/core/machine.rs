@@ -409,6 +409,11 @@ impl Machine {
                     "the token is no longer valid, re-authenticating",
                 ));
             }
+            Verdict::Unproven => {
+                for secret in self.secrets.values_mut() {
+                    secret.token_unproven(now);
+                }
+            }
             Verdict::Unknown => {}
         }
     }

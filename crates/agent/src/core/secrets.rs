@@ -80,6 +80,7 @@ struct Held {
     ends: Option<Moment>,
     with_token: bool,
     renew_at: Option<Moment>,
+    renewal_refused: bool,
     trouble: Backoff,
 }
 
@@ -229,6 +230,7 @@ impl Secret {
             ends: (!granted.is_zero()).then(|| now + granted),
             with_token,
             renew_at: None,
+            renewal_refused: false,
             trouble: Backoff::new(
                 (granted / 20).clamp(Duration::from_millis(500), Duration::from_secs(10)),
                 Duration::from_secs(300),
@@ -308,6 +310,7 @@ impl Secret {
                     return RenewalOutcome::Lost { pause };
                 }
                 let retry = now + held.trouble.pause(chance, failure.retry_after());
+                held.renewal_refused = failure.is_forbidden();
                 if failure.is_definite() || retry >= last {
                     self.phase = Phase::FetchAt(last);
                     RenewalOutcome::LeftToItsEnd
@@ -316,6 +319,15 @@ impl Secret {
                     RenewalOutcome::TriedAgain
                 }
             }
+        }
+    }
+
+    /// Nobody knows whether the token is still good: what could not be renewed with it is asked for anew, which
+    /// tells, and comes early enough when the token is good.
+    pub fn token_unproven(&mut self, now: Moment) {
+        let refused = self.held.as_ref().is_some_and(|held| held.renewal_refused);
+        if refused && matches!(self.phase, Phase::FetchAt(_)) {
+            self.phase = Phase::FetchAt(now);
         }
     }
 

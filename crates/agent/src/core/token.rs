@@ -51,6 +51,17 @@ pub enum TokenTodo {
     Check(Generation),
 }
 
+/// What made the token suspect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// A read was refused.
+    Read,
+    /// The renewal of a lease was refused, which may just be a missing right.
+    LeaseRenewal,
+    /// Its own renewal was refused, which may just be a missing right.
+    OwnRenewal,
+}
+
 /// What a look at the token brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -58,6 +69,8 @@ pub enum Verdict {
     Alive,
     /// The token is gone; a new login is under way.
     Gone,
+    /// The look-up was refused as the renewal was: the token may be gone, or may do neither. A read tells.
+    Unproven,
     /// The server gave no answer; nothing is known.
     Unknown,
 }
@@ -98,9 +111,7 @@ struct Held {
     plan: Plan,
     trouble: Backoff,
     check: Check,
-    /// Whether the suspicion rests on nothing but a refused first renewal.
-    only_renewal_refused: bool,
-    renewed_once: bool,
+    suspicion: Suspicion,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +160,7 @@ impl TokenKeeper {
             plan: Plan::Unverified,
             trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             check: Check::At(now),
-            only_renewal_refused: false,
-            renewed_once: false,
+            suspicion: Suspicion::Read,
         });
     }
 
@@ -286,7 +296,6 @@ impl TokenKeeper {
         match answer {
             Ok(grant) => {
                 held.trouble.reset();
-                held.renewed_once = true;
                 self.mute = false;
                 self.lost.reset();
                 let Some(left) = grant.left else {
@@ -310,7 +319,7 @@ impl TokenKeeper {
                     // The server will say the same again. The token may well be good, only not renewable.
                     held.plan = Plan::ReplaceAt(last);
                     held.check = Check::At(now);
-                    held.only_renewal_refused = !held.renewed_once;
+                    held.suspicion = Suspicion::OwnRenewal;
                 } else if retry < last {
                     held.plan = Plan::RenewAt(retry);
                 } else {
@@ -321,7 +330,7 @@ impl TokenKeeper {
     }
 
     /// A call with this token was answered by 403: either it is not allowed to do that, or it is gone.
-    pub fn suspect(&mut self, now: Moment, generation: Generation) {
+    pub fn suspect(&mut self, now: Moment, generation: Generation, suspicion: Suspicion) {
         if let Some(held) = self
             .held
             .as_mut()
@@ -329,7 +338,7 @@ impl TokenKeeper {
             && matches!(held.check, Check::NotBefore(from) if from <= now)
         {
             held.check = Check::At(now);
-            held.only_renewal_refused = false;
+            held.suspicion = suspicion;
         }
     }
 
@@ -357,12 +366,16 @@ impl TokenKeeper {
                 }
                 Verdict::Alive
             }
-            // Tokens of this role may neither renew nor look up themselves; a refused read would tell more.
-            Err(failure) if failure.is_definite() && held.only_renewal_refused && self.mute => {
-                Verdict::Unknown
+            Err(failure) if failure.is_definite() && held.suspicion != Suspicion::Read => {
+                // A refused read would prove more, so the next one may ask at once.
+                held.check = Check::NotBefore(now);
+                if held.suspicion == Suspicion::OwnRenewal && !self.mute {
+                    self.mute = true;
+                    self.want_login(now);
+                }
+                Verdict::Unproven
             }
             Err(failure) if failure.is_definite() => {
-                self.mute = held.only_renewal_refused;
                 held.plan = Plan::LeftToItsEnd;
                 held.check = Check::Gone;
                 if self.login == Login::Idle {
@@ -414,8 +427,7 @@ fn held(generation: Generation, now: Moment, grant: Grant, chance: &mut dyn Chan
             Duration::from_secs(300),
         ),
         check: Check::NotBefore(now),
-        only_renewal_refused: false,
-        renewed_once: false,
+        suspicion: Suspicion::Read,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::core::{
     moment::Moment,
     rendering::{CommandId, DependencyId, RenderOutcome, Severity, Template, TemplateId},
     secrets::{RenewalOutcome, Secret},
-    token::Generation,
+    token::{Generation, Suspicion},
 };
 
 impl Machine {
@@ -61,7 +61,7 @@ impl Machine {
             return;
         };
         if failure.is_forbidden() {
-            self.token.suspect(now, generation);
+            self.token.suspect(now, generation, Suspicion::Read);
         }
         let repeated = secret.last_failure() == Some(&failure);
         let setback = secret.fetch_failed(
@@ -130,7 +130,7 @@ impl Machine {
         };
         self.say(line);
         if answer.as_ref().is_err_and(Failure::is_forbidden) {
-            self.token.suspect(now, generation);
+            self.token.suspect(now, generation, Suspicion::LeaseRenewal);
         }
         self.actions.push(Action::Save);
     }

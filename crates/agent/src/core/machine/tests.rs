@@ -550,3 +550,48 @@ fn a_restart_adopts_what_is_still_valid_and_asks_for_nothing_anew() {
     assert_eq!(machine.on(Event::Tick, next), [Action::RenewLease(1, 3)]);
     assert!((at(125)..at(135)).contains(&next), "{next:?}");
 }
+
+#[test]
+fn a_token_that_may_only_read_never_lets_a_lease_end_before_its_successor_is_there() {
+    for seed in 0..30 {
+        let mut world = world(
+            vec![vec![1]],
+            &[(1, Kind::Leased { ttl: 10, max: 30 })],
+            seed,
+        );
+        world.server.may_renew_leases = false;
+        world.server.may_look_up = false;
+        world.start();
+        world.run_until(at(1150), |world| {
+            assert_files_work(world);
+            assert!(
+                world.alive(1) <= 2,
+                "{} alive at {:?}",
+                world.alive(1),
+                world.now
+            );
+        });
+        assert_eq!(world.logins_tried.len(), 1, "seed {seed}");
+        let made = world.credentials_of(1).len();
+        assert!(
+            (15..=25).contains(&made),
+            "{made} made in 150 s with seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_revoked_token_is_noticed_by_a_refused_lease_renewal_even_without_the_right_to_look_up() {
+    let mut world = world(
+        vec![vec![1]],
+        &[(1, Kind::Leased { ttl: 60, max: 3600 })],
+        7,
+    );
+    world.server.may_look_up = false;
+    world.start();
+    world.run_for(10);
+    world.revoke(1);
+    world.run_for(60);
+    assert_eq!(world.server.tokens.len(), 2);
+    assert_files_work(&world);
+}

@@ -178,7 +178,7 @@ fn a_token_that_may_not_renew_itself_is_used_to_its_end() {
 #[test]
 fn notices_a_revoked_token_by_a_refused_read_and_logs_in_anew() {
     let mut keeper = logged_in(3600, true);
-    keeper.suspect(at(106), 1);
+    keeper.suspect(at(106), 1, Suspicion::Read);
     assert_eq!(keeper.due(at(106)), Some(TokenTodo::Check(1)));
     let verdict = keeper.checked(at(106), 1, Err(&refused()), &mut Always(0.5));
     assert_eq!(verdict, Verdict::Gone);
@@ -193,7 +193,7 @@ fn a_token_lost_again_and_again_causes_one_login_per_back_off_step() {
     let mut now = at(101);
     let mut waits = Vec::new();
     for generation in 1..6 {
-        keeper.suspect(now, generation);
+        keeper.suspect(now, generation, Suspicion::Read);
         assert_eq!(keeper.due(now), Some(TokenTodo::Check(generation)));
         keeper.checked(now, generation, Err(&refused()), &mut chance);
         let next = keeper.wakes().unwrap();
@@ -208,13 +208,13 @@ fn a_token_lost_again_and_again_causes_one_login_per_back_off_step() {
 #[test]
 fn asks_about_a_suspected_token_at_most_once_in_half_a_minute() {
     let mut keeper = logged_in(3600, true);
-    keeper.suspect(at(106), 1);
+    keeper.suspect(at(106), 1, Suspicion::Read);
     assert_eq!(keeper.due(at(106)), Some(TokenTodo::Check(1)));
     let alive = Ok(Grant::fresh(Some(seconds(3000)), true));
     keeper.checked(at(106), 1, alive, &mut Always(0.5));
-    keeper.suspect(at(120), 1);
+    keeper.suspect(at(120), 1, Suspicion::Read);
     assert_eq!(keeper.due(at(120)), None);
-    keeper.suspect(at(136), 1);
+    keeper.suspect(at(136), 1, Suspicion::Read);
     assert_eq!(keeper.due(at(136)), Some(TokenTodo::Check(1)));
 }
 
@@ -261,4 +261,25 @@ fn an_adopted_token_that_is_gone_is_replaced_and_one_without_answer_is_asked_for
         &mut Always(0.5),
     );
     assert_eq!(generation, 8);
+}
+
+#[test]
+fn a_refused_look_up_after_a_refused_lease_renewal_proves_nothing_until_a_read_is_refused() {
+    let mut keeper = logged_in(3600, true);
+    let mut chance = Always(0.5);
+    keeper.suspect(at(106), 1, Suspicion::LeaseRenewal);
+    assert_eq!(keeper.due(at(106)), Some(TokenTodo::Check(1)));
+    assert_eq!(
+        keeper.checked(at(106), 1, Err(&refused()), &mut chance),
+        Verdict::Unproven
+    );
+    assert_eq!(keeper.usable(), Some(1));
+    assert_eq!(keeper.due(at(106)), None, "no new login");
+    keeper.suspect(at(106), 1, Suspicion::Read);
+    assert_eq!(keeper.due(at(106)), Some(TokenTodo::Check(1)));
+    assert_eq!(
+        keeper.checked(at(106), 1, Err(&refused()), &mut chance),
+        Verdict::Gone
+    );
+    assert_eq!(keeper.due(at(106)), Some(TokenTodo::LogIn));
 }
