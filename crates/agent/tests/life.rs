@@ -476,7 +476,7 @@ fn ends_with_status_0_on_a_signal_before_any_login() {
 }
 
 #[test]
-fn recovers_from_an_outage_longer_than_the_lease_without_a_restart() {
+fn keeps_its_files_and_stays_while_the_server_is_away() {
     let mut place = Place::new("1h", "24h");
     place
         .bao
