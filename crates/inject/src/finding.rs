@@ -110,8 +110,46 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.annotation {
-            Some(name) if !self.text.contains(name.as_str()) => write!(f, "{name}: {}", self.text),
+            Some(name) if !mentions(&self.text, name) => write!(f, "{name}: {}", self.text),
             _ => f.write_str(&self.text),
         }
+    }
+}
+
+/// Whether the text names the annotation itself, and not a longer one that begins like it.
+fn mentions(text: &str, annotation: &str) -> bool {
+    text.match_indices(annotation).any(|(at, found)| {
+        let mut rest = text.get(at + found.len()..).unwrap_or_default().chars();
+        let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+        match rest.next() {
+            Some('-' | '_' | '.' | '/') => !goes_on(rest.next()),
+            next => !goes_on(next),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_names_its_annotation_once() {
+        let check = |text: &str, shown: &str| {
+            let finding =
+                Finding::warning(Code::UnknownAnnotation, text).about("vault.hashicorp.com/rol");
+            assert_eq!(finding.to_string(), shown);
+        };
+        check(
+            "it does nothing",
+            "vault.hashicorp.com/rol: it does nothing",
+        );
+        check(
+            "vault.hashicorp.com/rol does nothing",
+            "vault.hashicorp.com/rol does nothing",
+        );
+        check(
+            "did you mean vault.hashicorp.com/role?",
+            "vault.hashicorp.com/rol: did you mean vault.hashicorp.com/role?",
+        );
     }
 }
