@@ -39,6 +39,7 @@ pub fn check(
         warnings: parsed.warnings.iter().map(ToString::to_string).collect(),
         errors: Vec::new(),
     };
+    checked.warnings.extend(plan.without_effect.iter().cloned());
     let out = &mut checked.summary;
     for login in &plan.logins {
         let name = if login.name.is_empty() {

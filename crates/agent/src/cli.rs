@@ -145,6 +145,9 @@ fn begin(
     for finding in &plan.findings {
         log.warn("agent", format!("the injector says: {finding}"));
     }
+    for sentence in &plan.without_effect {
+        log.warn("agent", sentence.clone());
+    }
     for warning in &parsed.warnings {
         log.warn("agent", warning.to_string());
     }
