@@ -344,8 +344,9 @@ fn look_into(secret: &Secret, facts: &mut Facts, now: SystemTime) {
     if telling.certificate.is_some()
         && let Some(expiration) = number(&telling.expiration)
     {
-        let ends = SystemTime::UNIX_EPOCH + Duration::from_secs(expiration);
-        facts.certificate = Some(ends.duration_since(now).unwrap_or_default());
+        // An expiration beyond what the clock can tell is as good as none.
+        let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expiration));
+        facts.certificate = ends.map(|ends| ends.duration_since(now).unwrap_or_default());
     }
     if telling.secret_id.is_some() {
         let ttl = number(&telling.secret_id_ttl).filter(|&ttl| ttl > 0);
