@@ -2,7 +2,7 @@
 //! ask of it.
 //!
 //! - TokenReview as the real server answers it (audiences, bound pod, expiry, unknown tokens), OIDC
-//!   discovery and key set, TokenRequest, and [`Cluster::mint`] as a kubelet would ask for tokens.
+//!   discovery and key set, TokenRequest, and `Cluster::mint` as a kubelet would ask for tokens.
 //! - Objects of any kind with resource versions, conflicts, watches with field selectors, and
 //!   server-side apply with field ownership.
 //! - Authorization by [`Grant`]s: an account may do nothing until it was granted.
