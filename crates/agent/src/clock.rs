@@ -85,6 +85,9 @@ impl Alarm {
             let mut count = [0; 8];
             match self.timer.try_read(&mut count) {
                 Ok(_) => {
+                    // A read that finds nothing more makes the next wait go through the event loop: without it an
+                    // alarm for a moment in the past would ring again before anything else gets its turn.
+                    let _nothing = self.timer.try_read(&mut count);
                     self.set = None;
                     return Ok(());
                 }

@@ -138,10 +138,11 @@ impl Machine {
             .into_iter()
             .flat_map(|_| self.secrets.values())
             .filter_map(Secret::wakes);
+        // What waits for an answer that is on its way goes on with that answer, not with the time.
         let templates = self
             .templates
             .iter()
-            .filter(|template| !template.is_rendering())
+            .filter(|template| !template.is_rendering() && !self.awaits_answer(template))
             .filter_map(Template::wakes);
         let sinks = match self.sinks {
             Sinks::RetryAt(at) => Some(at),
@@ -153,7 +154,7 @@ impl Machine {
             .chain(sinks)
             .chain(revocations)
             .chain(self.token.wakes())
-            .chain(self.commands.wakes())
+            .chain(self.commands.wakes().filter(|_| self.is_quiet()))
             .min()
     }
 

@@ -53,22 +53,36 @@ impl Machine {
     }
 
     fn settle_templates(&mut self, now: Moment) {
-        let secrets = &self.secrets;
-        for (id, template) in self.templates.iter_mut().enumerate() {
-            // What is on its way comes soon, and several changes close together are one rendering.
-            let awaited = template.uses.iter().chain(&template.missing);
-            let waits = awaited
-                .filter_map(|dependency| secrets.get(dependency))
-                .any(Secret::is_in_flight);
+        let waiting: Vec<bool> = self
+            .templates
+            .iter()
+            .map(|template| self.awaits_answer(template))
+            .collect();
+        for (id, (template, waits)) in self.templates.iter_mut().zip(waiting).enumerate() {
             if !waits && template.take_due(now) {
                 self.actions.push(Action::Render(id));
             }
         }
-        let quiet = !self.templates.iter().any(Template::is_rendering)
-            && !self.secrets.values().any(Secret::is_in_flight);
-        if quiet && let Some(command) = self.commands.take_due(now) {
+        if self.is_quiet()
+            && let Some(command) = self.commands.take_due(now)
+        {
             self.actions.push(Action::Run(command));
         }
+    }
+
+    /// Whether something that the template asked for is on its way: that comes soon, and several changes close
+    /// together are one rendering.
+    pub(super) fn awaits_answer(&self, template: &Template) -> bool {
+        let awaited = template.uses.iter().chain(&template.missing);
+        awaited
+            .filter_map(|dependency| self.secrets.get(dependency))
+            .any(Secret::is_in_flight)
+    }
+
+    /// Whether no file is about to change, so that a command finds all of them in place.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.templates.iter().any(Template::is_rendering)
+            && !self.secrets.values().any(Secret::is_in_flight)
     }
 
     fn settle_end(&mut self, now: Moment) {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::core::{
     failure::FailureKind,
-    message::Action,
+    lifetime::Lifetime,
+    message::{Action, Change},
     rendering::RenderOutcome,
     simulation::{Kind, Mood, World, at, seconds, settings},
 };
@@ -594,4 +595,48 @@ fn a_revoked_token_is_noticed_by_a_refused_lease_renewal_even_without_the_right_
     world.run_for(60);
     assert_eq!(world.server.tokens.len(), 2);
     assert_files_work(&world);
+}
+
+#[test]
+fn does_not_ask_to_be_woken_for_what_waits_for_an_answer() {
+    let mut world = world(vec![vec![1, 2]], &[], 1);
+    let now = world.now;
+    let machine = &mut world.machine;
+    machine.on(Event::Start, now);
+    machine.on(
+        Event::Rendered {
+            template: 0,
+            uses: [1, 2].into(),
+            missing: [1, 2].into(),
+            outcome: RenderOutcome::Incomplete,
+        },
+        now,
+    );
+    let grant = crate::core::token::Grant::fresh(Some(seconds(3600)), true);
+    let reads = machine
+        .on(Event::LoggedIn(grant), now)
+        .into_iter()
+        .filter(|action| matches!(action, Action::Fetch(..)))
+        .count();
+    assert_eq!(reads, 2);
+    let later = now + seconds(1);
+    let generation = machine.token().usable().expect("the login succeeded");
+    let actions = machine.on(
+        Event::Fetched {
+            dependency: 1,
+            generation,
+            lifetime: Lifetime::Polled,
+            change: Change::New,
+        },
+        later,
+    );
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Render(_)))
+    );
+    assert!(
+        machine.wakes().is_none_or(|at| at > later),
+        "the second answer is on its way, and nothing is due before it comes"
+    );
 }
