@@ -15,11 +15,14 @@ use leasehold_testkit::net::Identity;
 use leasehold_testkit::process::{self, exit_code};
 use leasehold_testkit::scratch::Scratch;
 use leasehold_testkit::wait;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
 use rustix::process::Signal;
 use rustls::pki_types::ServerName;
 use serde_json::json;
 
-use support::{DEADLINE, Webhook, get, post, review};
+use support::{ClientIdentity, DEADLINE, Webhook, get, post, post_as, review};
 
 /// Certificate files of an identity, written to a folder.
 fn write_identity(folder: &Path, identity: &Identity) -> (PathBuf, PathBuf) {
@@ -62,6 +65,81 @@ fn a_review_is_answered_over_tls_and_counted() {
     assert!(
         text.contains("leasehold_reviews_total{endpoint=\"mutate\",outcome=\"patched\"} 1"),
         "{text}"
+    );
+}
+
+/// A certificate authority for clients, and one client that it knows.
+fn clients(title: &str) -> (String, ClientIdentity) {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, title);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().unwrap();
+    let certificate = authority.self_signed(&authority_key).unwrap().pem();
+    let mut client = CertificateParams::default();
+    client
+        .distinguished_name
+        .push(DnType::CommonName, "kube-apiserver");
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let issuer = Issuer::from_params(&authority, &authority_key);
+    let signed = client.signed_by(&key, &issuer).unwrap();
+    let identity = ClientIdentity {
+        certificate: signed.pem(),
+        key: key.serialize_pem(),
+    };
+    (certificate, identity)
+}
+
+#[test]
+fn with_an_authority_for_clients_only_its_clients_are_answered_and_probes_still_are() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let (authority, known) = clients("clients");
+    let (_, stranger) = clients("others");
+    std::fs::write(scratch.join("clients.crt"), authority).unwrap();
+    let flag = format!(
+        "--tls-client-ca-file={}",
+        scratch.join("clients.crt").display()
+    );
+    // That it gets ready at all shows that a probe, which has no certificate, is answered.
+    let webhook = with_files(&scratch, &identity, &["--shutdown-delay=0s", &flag]);
+    let asked = review("u-3", "shop", &json!({}));
+    let url = webhook.url("/mutate");
+
+    let (status, answer) = post_as(Some(&known), &url, &identity.ca, &asked).unwrap();
+    assert_eq!((status, &answer["response"]["uid"]), (200, &json!("u-3")));
+
+    let (status, answer) = post(&url, &identity.ca, &asked).unwrap();
+    assert_eq!(status, 403, "{answer}");
+    let (status, _) = post(&webhook.url("/validate"), &identity.ca, &asked).unwrap();
+    assert_eq!(status, 403);
+
+    // The certificate of another authority ends the handshake.
+    assert!(post_as(Some(&stranger), &url, &identity.ca, &asked).is_err());
+}
+
+#[test]
+fn an_authority_for_clients_that_cannot_be_read_stops_the_start() {
+    let scratch = Scratch::new("process");
+    let identity = Identity::new("files", &[]);
+    let (certificate, key) = write_identity(scratch.path(), &identity);
+    std::fs::write(scratch.join("clients.crt"), "no certificate").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_leasehold"))
+        .env_clear()
+        .args(["serve", "--vault-address=http://v", "--listen=127.0.0.1:1"])
+        .arg(format!("--tls-cert-file={}", certificate.display()))
+        .arg(format!("--tls-key-file={}", key.display()))
+        .arg(format!(
+            "--tls-client-ca-file={}",
+            scratch.join("clients.crt").display()
+        ))
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.contains("clients.crt` holds no certificate"),
+        "{message}"
     );
 }
 

@@ -66,9 +66,30 @@ impl Webhook {
     }
 }
 
+/// A client's certificate with its key, both in PEM.
+pub(crate) struct ClientIdentity {
+    /// The certificate.
+    pub(crate) certificate: String,
+    /// Its key.
+    pub(crate) key: String,
+}
+
 /// A client that trusts the certificates of a PEM text. Every call is a connection of its own.
 pub(crate) fn client(roots: &str) -> ureq::Agent {
-    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+    client_with(roots, None)
+}
+
+/// The same, with a certificate of its own.
+pub(crate) fn client_with(roots: &str, own: Option<&ClientIdentity>) -> ureq::Agent {
+    use ureq::tls::{
+        Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem,
+    };
+    let own = own.map(|own| {
+        let certificate = Certificate::from_pem(own.certificate.as_bytes())
+            .expect("the certificate was made by the test");
+        let key = PrivateKey::from_pem(own.key.as_bytes()).expect("the key was made by the test");
+        ClientCert::new_with_certs(&[certificate], key)
+    });
     let certificates: Vec<_> = parse_pem(roots.as_bytes())
         .filter_map(Result::ok)
         .filter_map(|item| match item {
@@ -79,6 +100,7 @@ pub(crate) fn client(roots: &str) -> ureq::Agent {
     let tls = TlsConfig::builder()
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .root_certs(RootCerts::new_with_certs(&certificates))
+        .client_cert(own)
         .build();
     ureq::Agent::config_builder()
         .tls_config(tls)
@@ -100,7 +122,17 @@ pub(crate) fn get(url: &str, roots: &str) -> Result<(u16, String), ureq::Error> 
 
 /// One POST of JSON: status and the answer, which is a text when it is no JSON.
 pub(crate) fn post(url: &str, roots: &str, body: &Value) -> Result<(u16, Value), ureq::Error> {
-    let mut response = client(roots)
+    post_as(None, url, roots, body)
+}
+
+/// The same, with a certificate of the client's own.
+pub(crate) fn post_as(
+    own: Option<&ClientIdentity>,
+    url: &str,
+    roots: &str,
+    body: &Value,
+) -> Result<(u16, Value), ureq::Error> {
+    let mut response = client_with(roots, own)
         .post(url)
         .header("content-type", "application/json")
         .send(body.to_string())?;
