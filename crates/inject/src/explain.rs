@@ -1,10 +1,12 @@
 //! Where each value that holds for a pod comes from.
 
 use crate::layers::{Layers, Origin};
+use crate::plan;
 use crate::pod::Pod;
+use crate::report::Report;
 use crate::review::Review;
 use crate::settings::{DefaultTemplate, Flavour, Gate, Mode, Settings, TokenSource};
-use crate::spec::{LEASEHOLD_IMAGE, flavour};
+use crate::spec::{Ids, Placement, Spec};
 use crate::vocabulary::{
     self, Annotation, Default, Family, container, login, ours, secrets, switch, telemetry, vault,
 };
@@ -34,13 +36,15 @@ pub fn explain(review: &Review<'_>, settings: &Settings) -> Vec<Explained> {
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()));
     let layers = Layers::new(pod.annotations(), namespace);
-    let flavour = flavour(&layers, settings);
+    // What is wrong with the annotations is for the review to say.
+    let spec = Spec::read(review, settings, &pod, &layers, &mut Report::default());
+    let injected = Injection { spec, review };
     let mut explained = Vec::new();
     for annotation in vocabulary::all() {
         match annotation.family {
-            Family::Single => explained.extend(single(annotation, &layers, settings, flavour)),
+            Family::Single => explained.extend(single(annotation, &layers, settings, &injected)),
             Family::SingleOrSecret => {
-                explained.extend(single(annotation, &layers, settings, flavour));
+                explained.extend(single(annotation, &layers, settings, &injected));
                 explained.extend(family(annotation, &layers));
             }
             Family::Secret | Family::Key => explained.extend(family(annotation, &layers)),
@@ -53,7 +57,7 @@ fn single(
     annotation: &'static Annotation,
     layers: &Layers<'_>,
     settings: &Settings,
-    flavour: Flavour,
+    injected: &Injection<'_>,
 ) -> Option<Explained> {
     if let Some(given) = layers.get(annotation) {
         return Some(Explained {
@@ -64,17 +68,23 @@ fn single(
         });
     }
     let (value, from) = match annotation.default {
+        _ if !injected.uses(annotation) => return None,
         Default::Absent => return None,
         Default::Value(value) => (value.to_owned(), "built-in default".to_owned()),
-        Default::Flag { flag, default } => match setting(annotation, settings) {
-            Some(value) if value != default => (value, format!("flag --{flag}")),
-            Some(value) => (value, format!("default of the flag --{flag}")),
-            None => {
-                let value = own_default(annotation, flavour).unwrap_or(default);
-                (value.to_owned(), format!("default of the flag --{flag}"))
-            }
-        },
-        Default::Described(words) => (words.replace('`', ""), "built-in default".to_owned()),
+        Default::Flag { flag, default } => {
+            let set = setting(annotation, settings);
+            let from = match &set {
+                Some(value) if value != default => format!("flag --{flag}"),
+                _ => format!("default of the flag --{flag}"),
+            };
+            let value = injected.value(annotation).or(set);
+            (value.unwrap_or_else(|| default.to_owned()), from)
+        }
+        Default::Described(words) => {
+            let value = injected.value(annotation);
+            let value = value.unwrap_or_else(|| words.replace('`', ""));
+            (value, "built-in default".to_owned())
+        }
     };
     (!value.is_empty()).then(|| Explained {
         annotation: annotation.full_name(),
@@ -104,21 +114,88 @@ fn family<'l>(
         })
 }
 
-/// Our agent's default where it is another than the table's, which is the established one.
-fn own_default(annotation: &'static Annotation, flavour: Flavour) -> Option<&'static str> {
-    let is = |other: &'static Annotation| std::ptr::eq(annotation, other);
-    let all: [(&'static Annotation, &'static str); 4] = [
-        (&switch::IMAGE, LEASEHOLD_IMAGE),
-        (
-            &container::LIMITS_MEMORY,
-            "36Mi and the size of each memory volume for secrets",
-        ),
-        (&container::REQUESTS_CPU, "5m"),
-        (&container::REQUESTS_MEMORY, "16Mi"),
-    ];
-    match flavour {
-        Flavour::Vault => None,
-        Flavour::Leasehold => all.into_iter().find(|(a, _)| is(a)).map(|(_, value)| value),
+/// What the pod gets, where it follows from more than one annotation or flag.
+struct Injection<'a> {
+    spec: Spec<'a>,
+    review: &'a Review<'a>,
+}
+
+impl Injection<'_> {
+    /// Whether anything in the pod depends on the annotation's default.
+    fn uses(&self, annotation: &'static Annotation) -> bool {
+        let agent = &self.spec.agent;
+        let is =
+            |others: &[&'static Annotation]| others.iter().any(|o| std::ptr::eq(annotation, *o));
+        if is(&[&ours::GATE, &ours::WAIT_TIMEOUT]) {
+            return matches!(agent.placement, Placement::Native(Some(_)));
+        }
+        if is(&[&ours::REVOKE_AFTER_HANDOVER, &ours::SECRETS_SIZE]) {
+            return agent.flavour == Flavour::Leasehold;
+        }
+        if is(&[&ours::TOKEN_AUDIENCE, &ours::TOKEN_EXPIRATION]) {
+            return agent.token.source == TokenSource::Projected;
+        }
+        true
+    }
+
+    /// The value that is injected where no annotation names one; none where the flag's or the table's
+    /// default is it.
+    fn value(&self, annotation: &'static Annotation) -> Option<String> {
+        let Spec {
+            agent,
+            container,
+            engine,
+            ..
+        } = &self.spec;
+        let is = |other: &'static Annotation| std::ptr::eq(annotation, other);
+        let is_native = matches!(agent.placement, Placement::Native(_));
+        if let Some(amount) = container.amounts.iter().find(|a| is(a.annotation)) {
+            return match amount.given {
+                Some(given) => Some(given.value.to_owned()),
+                None => Some(plan::default_amount(
+                    amount.list,
+                    amount.resource,
+                    &self.spec,
+                )),
+            };
+        }
+        if is(&container::RUN_AS_USER) || is(&container::RUN_AS_GROUP) {
+            return Some(match container.ids {
+                None => "none, as there is no security context".to_owned(),
+                Some(Ids::Platform) => "what the platform gives the namespace".to_owned(),
+                Some(Ids::Fixed { user, .. }) if is(&container::RUN_AS_USER) => user.to_string(),
+                Some(Ids::Fixed { group, .. }) => group.to_string(),
+            });
+        }
+        if is(&container::REVOKE_ON_SHUTDOWN) {
+            return Some(container.revocation.asked.unwrap_or(is_native).to_string());
+        }
+        if is(&switch::IMAGE) {
+            return Some(agent.image.clone());
+        }
+        if is(&switch::INIT_FIRST) {
+            return Some(agent.init_first.unwrap_or(is_native).to_string());
+        }
+        if is(&switch::REQUEST_NAMESPACE) {
+            return Some(self.review.namespace.to_owned());
+        }
+        if is(&telemetry::MAX_CONNECTIONS) {
+            return Some(engine.max_connections.to_string());
+        }
+        if is(&telemetry::LEASE_RENEWAL_THRESHOLD) {
+            let threshold = engine.lease_renewal_threshold;
+            return (threshold > 0.0).then(|| threshold.to_string());
+        }
+        if is(&ours::FLAVOUR) {
+            return Some(match agent.flavour {
+                Flavour::Vault => "vault".to_owned(),
+                Flavour::Leasehold => "leasehold".to_owned(),
+            });
+        }
+        if is(&ours::MODE) {
+            return Some(if is_native { "native" } else { "pair" }.to_owned());
+        }
+        None
     }
 }
 
@@ -329,6 +406,97 @@ mod tests {
             );
         }
         assert_eq!(explained("tls-secret"), None);
+    }
+
+    /// What is explained as the values of annotations of a pod with these, by full name.
+    fn values(annotations: &[(&str, &str)], settings: &Settings) -> BTreeMap<String, String> {
+        let mut map = serde_json::Map::new();
+        map.insert("vault.hashicorp.com/agent-inject".to_owned(), "true".into());
+        for (name, value) in annotations {
+            map.insert((*name).to_owned(), (*value).into());
+        }
+        let pod =
+            json!({"metadata": {"annotations": map}, "spec": {"containers": [{"name": "app"}]}});
+        let review = Review {
+            pod: &pod,
+            kind: "Pod",
+            operation: "CREATE",
+            namespace: "shop",
+            dry_run: false,
+            namespace_defaults: &BTreeMap::new(),
+            kube_version: KubeVersion::NEWEST,
+            unasked: Unasked::Leave,
+        };
+        explain(&review, settings)
+            .into_iter()
+            .map(|e| (e.annotation, e.value))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_told_is_what_is_injected() {
+        let value = |values: &BTreeMap<String, String>, name: &str| values.get(name).cloned();
+        let check = |annotations: &[(&str, &str)], settings: &Settings, want: &[(&str, &str)]| {
+            let values = values(annotations, settings);
+            for (name, want) in want {
+                assert_eq!(value(&values, name).as_deref(), Some(*want), "{name}");
+            }
+            values
+        };
+        let ours = Settings::default();
+        check(
+            &[("vault.hashicorp.com/secret-volume-path-db", "/db")],
+            &ours,
+            &[
+                (
+                    "vault.hashicorp.com/agent-image",
+                    "ghcr.io/leasehold/leasehold-agent:0.1.0",
+                ),
+                ("vault.hashicorp.com/agent-limits-mem", "52Mi"),
+                ("vault.hashicorp.com/agent-requests-cpu", "5m"),
+                ("vault.hashicorp.com/agent-revoke-on-shutdown", "true"),
+                ("vault.hashicorp.com/agent-init-first", "true"),
+                ("vault.hashicorp.com/agent-request-namespace", "shop"),
+                ("leasehold.dev/agent-flavour", "leasehold"),
+                ("leasehold.dev/agent-mode", "native"),
+                ("leasehold.dev/agent-gate", "hook"),
+            ],
+        );
+        check(
+            &[("leasehold.dev/secrets-size", "64Mi")],
+            &ours,
+            &[("vault.hashicorp.com/agent-limits-mem", "100Mi")],
+        );
+        let pair = check(
+            &[("leasehold.dev/agent-mode", "pair")],
+            &ours,
+            &[
+                ("vault.hashicorp.com/agent-revoke-on-shutdown", "false"),
+                ("vault.hashicorp.com/agent-init-first", "false"),
+            ],
+        );
+        assert_eq!(value(&pair, "leasehold.dev/agent-gate"), None);
+        let established = Settings {
+            agent_flavour: Some(Flavour::Vault),
+            token_source: TokenSource::Pod,
+            ..Settings::default()
+        };
+        let established = check(
+            &[],
+            &established,
+            &[
+                ("vault.hashicorp.com/agent-limits-mem", "128Mi"),
+                ("vault.hashicorp.com/agent-requests-cpu", "250m"),
+                ("leasehold.dev/agent-flavour", "vault"),
+                ("leasehold.dev/agent-mode", "pair"),
+            ],
+        );
+        for unused in ["agent-gate", "secrets-size", "token-audience"] {
+            assert_eq!(
+                value(&established, &format!("leasehold.dev/{unused}")),
+                None
+            );
+        }
     }
 
     #[test]

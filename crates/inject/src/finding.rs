@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::template_check::TemplateFault;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +74,9 @@ pub struct Finding {
     pub annotation: Option<String>,
     /// One or two sentences: what was found and what to write. Ends without a full stop.
     pub text: String,
+    /// Where in the annotation's value it is, when the value is a template that does not parse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Box<TemplateFault>>,
 }
 
 impl Finding {
@@ -97,35 +102,45 @@ impl Finding {
         self
     }
 
+    /// The same finding, with its place in a template.
+    #[must_use]
+    pub(crate) fn at(mut self, fault: Box<TemplateFault>) -> Self {
+        self.place = Some(fault);
+        self
+    }
+
     fn new(severity: Severity, code: Code, text: String) -> Self {
         Self {
             severity,
             code,
             annotation: None,
             text,
+            place: None,
         }
     }
 }
 
+/// The annotation's full name comes first, wherever the finding is shown.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.annotation {
-            Some(name) if !mentions(&self.text, name) => write!(f, "{name}: {}", self.text),
+            Some(name) if !begins_with(&self.text, name) => write!(f, "{name}: {}", self.text),
             _ => f.write_str(&self.text),
         }
     }
 }
 
-/// Whether the text names the annotation itself, and not a longer one that begins like it.
-fn mentions(text: &str, annotation: &str) -> bool {
-    text.match_indices(annotation).any(|(at, found)| {
-        let mut rest = text.get(at + found.len()..).unwrap_or_default().chars();
-        let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
-        match rest.next() {
-            Some('-' | '_' | '.' | '/') => !goes_on(rest.next()),
-            next => !goes_on(next),
-        }
-    })
+/// Whether the text begins with the annotation itself, and not with a longer one that begins like it.
+fn begins_with(text: &str, annotation: &str) -> bool {
+    let Some(rest) = text.strip_prefix(annotation) else {
+        return false;
+    };
+    let mut rest = rest.chars();
+    let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+    match rest.next() {
+        Some('-' | '_' | '.' | '/') => !goes_on(rest.next()),
+        next => !goes_on(next),
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +165,14 @@ mod tests {
         check(
             "did you mean vault.hashicorp.com/role?",
             "vault.hashicorp.com/rol: did you mean vault.hashicorp.com/role?",
+        );
+        check(
+            "vault.hashicorp.com/role-x is longer",
+            "vault.hashicorp.com/rol: vault.hashicorp.com/role-x is longer",
+        );
+        check(
+            "remove vault.hashicorp.com/rol",
+            "vault.hashicorp.com/rol: remove vault.hashicorp.com/rol",
         );
     }
 }

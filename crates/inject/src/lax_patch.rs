@@ -46,6 +46,25 @@ impl LaxPatch {
         self.operations.is_empty()
     }
 
+    /// The image that it gives the container, if it does.
+    pub(crate) fn image(&self) -> Option<&str> {
+        self.operations
+            .iter()
+            .rev()
+            .filter(|operation| matches!(text_of(operation, "op"), "add" | "replace"))
+            .find(|operation| text_of(operation, "path") == "/image")
+            .map(|operation| text_of(operation, "value"))
+            .filter(|image| !image.is_empty())
+    }
+
+    /// Whether an operation is about the container's arguments.
+    pub(crate) fn touches_args(&self) -> bool {
+        self.operations
+            .iter()
+            .map(|operation| text_of(operation, "path"))
+            .any(|path| path == "/args" || path.starts_with("/args/"))
+    }
+
     /// Applies all operations, or says in the established words which one fails. `lax` is told
     /// of each place where only this dialect goes on.
     pub(crate) fn apply(

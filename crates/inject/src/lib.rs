@@ -34,4 +34,4 @@ pub use crate::review::{Injected, Outcome, Review, SkipReason, Unasked, review};
 pub use crate::settings::{
     DefaultTemplate, Flavour, Gate, KubeVersion, Mode, Resources, Settings, Strictness, TokenSource,
 };
-pub use crate::template_check::{TemplateCheck, TemplateText, Unchecked};
+pub use crate::template_check::{TemplateCheck, TemplateFault, TemplateText, Unchecked};

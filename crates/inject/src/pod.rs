@@ -160,24 +160,42 @@ pub(crate) struct TokenProjection<'a> {
     pub(crate) expiration_seconds: Option<i64>,
 }
 
+/// Why an object cannot be read as a pod.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoPod {
+    /// The established words.
+    pub(crate) words: String,
+    /// The annotation at fault, where it is one.
+    pub(crate) annotation: Option<String>,
+}
+
+impl From<String> for NoPod {
+    fn from(words: String) -> Self {
+        Self {
+            words,
+            annotation: None,
+        }
+    }
+}
+
 impl<'a> Pod<'a> {
     /// Reads an object as a pod, or says in the established words why that cannot be.
-    pub(crate) fn read(object: &'a Value) -> Result<Self, String> {
+    pub(crate) fn read(object: &'a Value) -> Result<Self, NoPod> {
         match object {
-            Value::Null => return Err("unexpected end of JSON input".to_owned()),
+            Value::Null => return Err("unexpected end of JSON input".to_owned().into()),
             Value::Object(_) => {}
             other => {
-                return Err(format!(
-                    "json: cannot unmarshal {} into Go value of type v1.Pod",
-                    json::kind(other)
-                ));
+                let kind = json::kind(other);
+                let words = format!("json: cannot unmarshal {kind} into Go value of type v1.Pod");
+                return Err(words.into());
             }
         }
         if let Some(annotations) = object.pointer("/metadata/annotations") {
             check_texts(annotations)?;
         }
-        Self::deserialize(object)
-            .map_err(|error| format!("json: cannot unmarshal the object into a Pod: {error}"))
+        Self::deserialize(object).map_err(|error| {
+            format!("json: cannot unmarshal the object into a Pod: {error}").into()
+        })
     }
 
     /// The annotations, in the order of their names; a null counts as empty.
@@ -354,7 +372,7 @@ impl<'a> TokenProjection<'a> {
 }
 
 /// Says which annotation is no text, as the type of the map cannot name it.
-fn check_texts(annotations: &Value) -> Result<(), String> {
+fn check_texts(annotations: &Value) -> Result<(), NoPod> {
     let wrong = match annotations {
         Value::Null => return Ok(()),
         Value::Object(map) => map.iter().find(|(_, v)| !v.is_string() && !v.is_null()),
@@ -363,16 +381,20 @@ fn check_texts(annotations: &Value) -> Result<(), String> {
                 "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.annotations \
                  of type map[string]string",
                 json::kind(other)
-            ));
+            )
+            .into());
         }
     };
     match wrong {
         None => Ok(()),
-        Some((name, value)) => Err(format!(
-            "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.annotations of \
-             type string: the value of the annotation {name} is no text, put it between quotes",
-            json::kind(value)
-        )),
+        Some((name, value)) => Err(NoPod {
+            words: format!(
+                "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.annotations \
+                 of type string",
+                json::kind(value)
+            ),
+            annotation: Some(name.clone()),
+        }),
     }
 }
 
@@ -395,11 +417,13 @@ mod tests {
                 "json: cannot unmarshal string into Go value of type v1.Pod",
             ),
         ] {
-            assert_eq!(Pod::read(&object).map(|_| ()), Err(want.to_owned()));
+            let error = Pod::read(&object).map(|_| ()).unwrap_err();
+            assert_eq!(error, NoPod::from(want.to_owned()));
         }
         let object = json!({"metadata": {"annotations": {"a": 1}}});
         let error = Pod::read(&object).map(|_| ()).unwrap_err();
-        assert!(error.contains("annotation a is no text"), "{error}");
+        assert_eq!(error.annotation.as_deref(), Some("a"));
+        assert!(error.words.contains("cannot unmarshal number"), "{error:?}");
         let object = json!({"spec": {"containers": "app"}});
         assert!(Pod::read(&object).is_err());
     }

@@ -10,7 +10,7 @@ use crate::go;
 use crate::layers::Layers;
 use crate::patch;
 use crate::plan::{self, Plan};
-use crate::pod::{Container, Pod};
+use crate::pod::{Container, NoPod, Pod};
 use crate::report::{Report, Stage};
 use crate::settings::{Flavour, KubeVersion, Settings};
 use crate::spec::{Containers, Spec};
@@ -146,8 +146,15 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
     let mut report = Report::default();
     let pod = match Pod::read(review.pod) {
         Ok(pod) => pod,
-        Err(words) => {
-            let finding = Finding::error(Code::InvalidValue, words.clone());
+        Err(NoPod { words, annotation }) => {
+            let finding = match annotation {
+                None => Finding::error(Code::InvalidValue, words.clone()),
+                Some(name) => {
+                    let text = "its value is no text, and annotations are texts: put it between \
+                                quotes";
+                    Finding::error(Code::InvalidValue, text).about(name)
+                }
+            };
             report.deny(Stage::Read, &words, finding);
             return denied(report);
         }

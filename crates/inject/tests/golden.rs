@@ -79,9 +79,9 @@ fn recorded_pods_are_answered_as_recorded_or_listed_as_different() {
     );
 }
 
-/// Recorded pods that are injected, and that are denied with our own agent: its container has no
-/// `args` to patch, and its own folder is not for secrets.
-const DENIED_BY_OURS: [&str; 2] = ["json-patch-many", "secret-file-traversal"];
+/// Recorded pods that are injected, and that are denied with our own agent, whose own folder is not
+/// for secrets.
+const DENIED_BY_OURS: [&str; 1] = ["secret-file-traversal"];
 
 /// Recorded pods whose values no agent can read; with our own that is a warning.
 const UNREADABLE: [&str; 2] = ["auth-backoff-forms", "auth-type-unknown"];

@@ -1,7 +1,7 @@
 //! The template engine as the injection asks for it: does this text parse? It is the engine that renders in the pod, with
 //! all of its functions, so what passes here does not fail there for its form.
 
-use leasehold_inject::{TemplateCheck, TemplateText};
+use leasehold_inject::{TemplateCheck, TemplateFault, TemplateText};
 use leasehold_template::{Options, Template, TemplateError};
 
 /// Parses templates with the engine that renders them in the pod.
@@ -9,7 +9,7 @@ use leasehold_template::{Options, Template, TemplateError};
 pub struct Templates;
 
 impl TemplateCheck for Templates {
-    fn check(&self, template: TemplateText<'_>) -> Result<(), String> {
+    fn check(&self, template: TemplateText<'_>) -> Result<(), Box<TemplateFault>> {
         let options = Options {
             left_delimiter: template.left_delimiter.to_owned(),
             right_delimiter: template.right_delimiter.to_owned(),
@@ -18,7 +18,16 @@ impl TemplateCheck for Templates {
         };
         Template::parse(template.contents, options)
             .map(drop)
-            .map_err(|error| sentence(&error))
+            .map_err(|error| {
+                Box::new(TemplateFault {
+                    sentence: sentence(&error),
+                    line: error.line(),
+                    column: error.column(),
+                    excerpt: error.excerpt().map(str::to_owned),
+                    hints: error.hints().to_vec(),
+                    picture: error.details(),
+                })
+            })
     }
 }
 
@@ -39,7 +48,11 @@ fn sentence(error: &TemplateError) -> String {
 mod tests {
     use super::*;
 
-    fn check(contents: &str, left_delimiter: &str, right_delimiter: &str) -> Result<(), String> {
+    fn check(
+        contents: &str,
+        left_delimiter: &str,
+        right_delimiter: &str,
+    ) -> Result<(), Box<TemplateFault>> {
         let destination = "/vault/secrets/x";
         Templates.check(TemplateText {
             destination,
@@ -59,12 +72,18 @@ mod tests {
 
     #[test]
     fn what_cannot_parse_is_told_with_its_place() {
-        let error = check("line\n{{ with secret \"x\" }}", "{{", "}}").unwrap_err();
-        assert!(error.starts_with("line 2"), "{error}");
-        let error = check("{{ secrret \"x\" }}", "{{", "}}").unwrap_err();
+        let fault = check("line\n{{ with secret \"x\" }}", "{{", "}}").unwrap_err();
+        assert!(fault.sentence.starts_with("line 2"), "{fault:?}");
+        assert_eq!(fault.line, Some(2));
+        let fault = check("{{ secrret \"x\" }}", "{{", "}}").unwrap_err();
+        let sentence = &fault.sentence;
         assert!(
-            error.contains("secrret") && error.contains("`secret`"),
-            "{error}"
+            sentence.contains("secrret") && sentence.contains("`secret`"),
+            "{sentence}"
         );
+        assert_eq!((fault.line, fault.column), (Some(1), Some(4)));
+        assert_eq!(fault.excerpt.as_deref(), Some("{{ secrret \"x\" }}"));
+        assert!(fault.picture.contains("|    ^"), "{}", fault.picture);
+        assert_eq!(fault.hints.len(), 1, "{:?}", fault.hints);
     }
 }

@@ -125,16 +125,25 @@ fn advice(outcome: Outcome, object: &Value) -> Vec<Finding> {
                 .get("kind")
                 .and_then(Value::as_str)
                 .unwrap_or("object");
-            let denial = Finding::warning(
-                leasehold_inject::Code::InvalidValue,
-                format!("the pods of this {kind} will be denied: {message}"),
-            );
-            std::iter::once(denial)
-                .chain(
-                    findings
-                        .into_iter()
-                        .filter(|finding| finding.severity != Severity::Error),
+            let denial = |code, why: &str| {
+                Finding::warning(
+                    code,
+                    format!("the pods of this {kind} will be denied: {why}"),
                 )
+            };
+            if !findings.iter().any(|f| f.severity == Severity::Error) {
+                let why = denial(leasehold_inject::Code::InvalidValue, &message);
+                return std::iter::once(why).chain(findings).collect();
+            }
+            findings
+                .into_iter()
+                .map(|finding| match (finding.severity, &finding.annotation) {
+                    (Severity::Error, None) => denial(finding.code, &finding.text),
+                    (Severity::Error, Some(name)) => {
+                        denial(finding.code, &finding.text).about(name)
+                    }
+                    _ => finding,
+                })
                 .collect()
         }
     }

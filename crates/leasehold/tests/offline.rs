@@ -238,6 +238,83 @@ fn lint_tells_file_line_and_annotation_and_ends_by_what_it_found() {
 }
 
 #[test]
+fn lint_shows_where_a_template_is_wrong_and_what_would_be_possible() {
+    let manifest = DEPLOYMENT.replace(
+        "        vault.hashicorp.com/role: web\n",
+        "        vault.hashicorp.com/role: web\n        vault.hashicorp.com/agent-inject-template-db.env: |\n          user\n          {{ secrret \"database/creds/web\" }}\n",
+    );
+    let text = run(&["lint", "-f", "-"], &manifest);
+    assert!(
+        text.output
+            .contains("vault.hashicorp.com/agent-inject-template-db.env: the template does not parse: line 2, column 4"),
+        "{}",
+        text.output
+    );
+    let picture = "    2 | {{ secrret \"database/creds/web\" }}\n      |    ^\n";
+    assert!(text.output.contains(picture), "{}", text.output);
+
+    let json = run(&["lint", "-o", "json", "-f", "-"], &manifest);
+    let report: Value = serde_json::from_str(&json.output).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings
+        .iter()
+        .find(|finding| finding["code"] == "template")
+        .unwrap();
+    let template = &finding["template"];
+    assert_eq!(
+        (&template["line"], &template["column"]),
+        (&json!(2), &json!(4))
+    );
+    assert_eq!(template["excerpt"], "{{ secrret \"database/creds/web\" }}");
+    assert!(
+        template["hints"][0].as_str().unwrap().contains("`secret`"),
+        "{template}"
+    );
+
+    // At admission there is one line.
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {"uid": "u", "namespace": "shop", "operation": "CREATE", "kind": {"kind": "Pod"}, "object": {
+            "metadata": {"annotations": {
+                "vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/role": "web",
+                "vault.hashicorp.com/agent-inject-template-db": "user\n{{ secrret }}",
+            }},
+            "spec": {"containers": [{"name": "app"}]},
+        }},
+    });
+    let answer = run(&["review", ADDRESS], &review.to_string());
+    let answer: Value = serde_json::from_str(&answer.output).unwrap();
+    let warnings = answer["response"]["warnings"].as_array().unwrap();
+    let told = warnings.iter().filter_map(Value::as_str);
+    let told: Vec<&str> = told.filter(|w| w.contains("does not parse")).collect();
+    assert!(
+        told.iter()
+            .any(|w| w.starts_with("vault.hashicorp.com/agent-inject-template-db: ")),
+        "{answer}"
+    );
+    assert!(!told.iter().any(|w| w.contains('^')), "{told:?}");
+}
+
+#[test]
+fn every_finding_begins_with_the_full_name_of_its_annotation() {
+    let manifest = DEPLOYMENT.replace(
+        "        vault.hashicorp.com/role: web\n",
+        "        vault.hashicorp.com/rol: web\n        vault.hashicorp.com/agent-inject-secret-DB.ENV: kv/x\n        vault.hashicorp.com/agent-inject-status: injectd\n",
+    );
+    let ended = run(&["lint", "-f", "-"], &manifest);
+    let findings: Vec<&str> = ended
+        .output
+        .lines()
+        .filter_map(|line| line.split_once("Deployment shop/web: "))
+        .map(|(_, finding)| finding)
+        .collect();
+    assert!(findings.len() >= 2, "{}", ended.output);
+    for finding in findings {
+        assert!(finding.starts_with("vault.hashicorp.com/"), "{finding}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_yaml_is_a_finding_with_a_hint_for_charts() {
     let ended = run(
         &["lint", "-f", "-"],

@@ -119,7 +119,7 @@ fn deny_taken_names(spec: &Spec<'_>, pod: &Pod<'_>, report: &mut Report) {
              something else",
             container.name()
         );
-        let finding = Finding::error(Code::NameTaken, text);
+        let finding = Finding::error(Code::NameTaken, text).about(switch::AGENT_INJECT.full_name());
         report.deny(Stage::Validate, "a container's name is taken", finding);
     }
 }
@@ -212,7 +212,7 @@ fn check_templates(
             left_delimiter: secret.left_delimiter,
             right_delimiter: secret.right_delimiter,
         };
-        let Err(why) = templates.check(text) else {
+        let Err(fault) = templates.check(text) else {
             continue;
         };
         let annotation = if secret.by_default_template {
@@ -221,13 +221,15 @@ fn check_templates(
             &secrets::TEMPLATE
         };
         let key = format!("{}-{}", annotation.full_name(), secret.raw_name);
-        let text = format!("the template does not parse: {why}");
+        let text = format!("the template does not parse: {}", fault.sentence);
         match settings.strictness {
-            Strictness::Lenient => report.note(Finding::warning(Code::Template, text).about(key)),
+            Strictness::Lenient => {
+                report.note(Finding::warning(Code::Template, text).about(key).at(fault));
+            }
             Strictness::Strict => report.deny(
                 Stage::Validate,
                 "a template does not parse",
-                Finding::error(Code::Template, text).about(key),
+                Finding::error(Code::Template, text).about(key).at(fault),
             ),
         }
     }

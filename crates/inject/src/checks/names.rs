@@ -113,7 +113,8 @@ pub(super) fn note_orphans(
                  secret with the same name",
                 secret.raw_name
             );
-            report.note(Finding::warning(Code::Conflict, text));
+            let key = format!("{}-{}", secrets::SECRET.full_name(), secret.raw_name);
+            report.note(Finding::warning(Code::Conflict, text).about(key));
         }
     }
 }

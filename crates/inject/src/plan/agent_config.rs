@@ -353,5 +353,9 @@ fn deny_length(length: usize, spec: &Spec<'_>, report: &mut Report) {
         names::TEMPLATE_FILE.full_name()
     );
     let recorded = "the agent's configuration is too large";
-    report.deny(Stage::Patch, recorded, Finding::error(Code::TooLarge, text));
+    let mut finding = Finding::error(Code::TooLarge, text);
+    if let Some((_, name)) = sizes.first() {
+        finding = finding.about(format!("{}-{name}", names::TEMPLATE.full_name()));
+    }
+    report.deny(Stage::Patch, recorded, finding);
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::finding::{Code, Finding};
 use crate::go::quantity::Quantity;
 use crate::lax_patch::LaxPatch;
-use crate::pod::Pod;
+use crate::pod::{Container, Pod};
 use crate::read_back::read_back;
 use crate::report::{Report, Stage};
 use crate::review::{Injected, Review};
@@ -113,14 +113,29 @@ impl<'a> Plan<'a> {
 }
 
 /// The mounts that an earlier injection gave the application, told from the agent's container.
+///
+/// A patch may have moved or added some in the agent alone: where the application mounts a volume, its
+/// paths are the right ones.
 pub(crate) fn mounts_of_injected(pod: &Pod<'_>) -> Vec<Value> {
+    let is_agent = |container: &&Container<'_>| matches!(container.name(), SIDECAR | INIT);
+    let in_application: Vec<_> = pod
+        .all_containers()
+        .filter(|container| !is_agent(container))
+        .flat_map(|container| container.mounts())
+        .map(|mount| (mount.name(), mount.path()))
+        .collect();
     pod.all_containers()
-        .find(|container| matches!(container.name(), SIDECAR | INIT))
+        .find(is_agent)
         .map(|agent| agent.mounts())
         .unwrap_or_default()
         .iter()
         .filter(|mount| mount.name().starts_with(SECRETS_VOLUME) && !mount.is_read_only())
-        .map(|mount| json!({ "name": mount.name(), "mountPath": mount.path() }))
+        .map(|mount| (mount.name(), mount.path()))
+        .filter(|mount| {
+            in_application.contains(mount)
+                || !in_application.iter().any(|(name, _)| *name == mount.0)
+        })
+        .map(|(name, path)| json!({ "name": name, "mountPath": path }))
         .collect()
 }
 
@@ -144,13 +159,14 @@ fn finished(
     let Some(patch) = patch.as_ref().filter(|patch| !patch.is_empty()) else {
         return Some(container);
     };
-    apply(patch, annotation, container, report)
+    apply(patch, annotation, container, spec.agent.flavour, report)
 }
 
 fn apply(
     patch: &LaxPatch,
     annotation: &'static Annotation,
     mut container: Value,
+    flavour: Flavour,
     report: &mut Report,
 ) -> Option<Value> {
     let name = annotation.full_name();
@@ -184,11 +200,26 @@ fn apply(
             Some(container)
         }
         Err(words) => {
-            let text = format!("the patch does not fit the agent's container: {words}");
+            let mut text = format!("the patch does not fit the agent's container: {words}");
+            if flavour == Flavour::Leasehold && patch.touches_args() {
+                text.push_str(&format!(
+                    "; this agent is started without a shell and has no args: take them out of the \
+                     patch, or set {} to vault, which has the script that the patch is for",
+                    crate::vocabulary::ours::FLAVOUR.full_name()
+                ));
+            }
             let finding = Finding::error(Code::InvalidValue, text).about(name);
             report.deny(Stage::Patch, &words, finding);
             None
         }
+    }
+}
+
+/// What a container gets where neither an annotation nor a flag names an amount; empty for none.
+pub(crate) fn default_amount(list: &str, resource: &str, spec: &Spec<'_>) -> String {
+    match spec.agent.flavour {
+        Flavour::Vault => memory::established_default(list, resource),
+        Flavour::Leasehold => memory::our_default(list, resource, spec),
     }
 }
 
@@ -198,10 +229,7 @@ fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
     let mut requests = serde_json::Map::new();
     let mut read: Vec<(&str, &str, Quantity)> = Vec::new();
     for amount in &spec.container.amounts {
-        let default = match spec.agent.flavour {
-            Flavour::Vault => memory::established_default(amount.list, amount.resource),
-            Flavour::Leasehold => memory::our_default(amount.list, amount.resource, spec),
-        };
+        let default = default_amount(amount.list, amount.resource, spec);
         let text = amount.given.map_or(default, |given| given.value.to_owned());
         if text.is_empty() {
             continue;
@@ -249,14 +277,19 @@ fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
         if let ("requests", Some((_, _, limit))) = (*list, limit)
             && request.nanos > limit.nanos
         {
-            report.note(Finding::warning(
-                Code::SuspiciousValue,
-                format!(
-                    "the agent's request of {} {resource} is above its limit of {}, which the API \
-                     server refuses",
-                    request.text, limit.text
-                ),
-            ));
+            let text = format!(
+                "the agent's request of {} {resource} is above its limit of {}, which the API \
+                 server refuses",
+                request.text, limit.text
+            );
+            let finding = Finding::warning(Code::SuspiciousValue, text);
+            let annotation = (spec.container.amounts.iter())
+                .find(|amount| amount.list == *list && amount.resource == *resource)
+                .map(|amount| amount.annotation.full_name());
+            report.note(match annotation {
+                Some(name) => finding.about(name),
+                None => finding,
+            });
         }
     }
     if role == Role::Native || role == Role::Sidecar {

@@ -1,13 +1,14 @@
 //! Which agent, in which containers, before which others.
 
 use crate::finding::{Code, Finding};
+use crate::lax_patch::LaxPatch;
 use crate::layers::Layers;
 use crate::pod::Pod;
 use crate::report::Stage;
 use crate::review::Review;
 use crate::settings::{Flavour, Gate, KubeVersion, Mode, Settings, TokenSource};
 use crate::spec::{Container, Reader, Secret, Secrets, Source};
-use crate::vocabulary::{container, ours, switch};
+use crate::vocabulary::{Annotation, container, ours, switch};
 
 /// The established injector's image.
 pub(crate) const VAULT_IMAGE: &str = "hashicorp/vault:2.0.4";
@@ -110,14 +111,22 @@ impl<'a> Agent<'a> {
             Flavour::Leasehold => LEASEHOLD_IMAGE,
             Flavour::Vault => VAULT_IMAGE,
         };
+        // Our image holds nothing that could be started as Vault's agent, unless the platform says so.
+        let configured = configured.filter(|image| {
+            flavour == Flavour::Leasehold
+                || settings.agent_flavour == Some(Flavour::Vault)
+                || !is_our_image(image)
+        });
         let image = given_image.map_or(configured.unwrap_or(built_in), |g| g.value);
+        let chosen = patched_image(reader.layers())
+            .or_else(|| Some((&switch::IMAGE, given_image?.value.to_owned())));
         if flavour == Flavour::Vault
             && settings.agent_flavour != Some(Flavour::Vault)
-            && given_image.is_some_and(|g| !g.value.is_empty())
+            && let Some((annotation, image)) = chosen.filter(|(_, image)| !image.is_empty())
         {
             reader.warn(
                 Code::Image,
-                &switch::IMAGE,
+                annotation,
                 format!(
                     "{image} is not the configured agent image and not called leasehold-agent…, \
                      so it is started as Vault Agent, as an init container and a sidecar; if it \
@@ -294,10 +303,10 @@ impl<'a> Agent<'a> {
                 if asked {
                     reader.warn(Code::NoEffect, &ours::MODE, format!("has no effect: {why}"));
                 } else if wanted && self.flavour == Flavour::Leasehold && !self.pre_populate_only {
-                    reader.report.note(Finding::info(
-                        Code::NoEffect,
-                        format!("the pod gets an init container and a sidecar: {why}"),
-                    ));
+                    let text = format!("the pod gets an init container and a sidecar: {why}");
+                    reader
+                        .report
+                        .note(Finding::info(Code::NoEffect, text).about(ours::MODE.full_name()));
                 }
                 false
             }
@@ -322,13 +331,28 @@ pub(crate) fn is_our_image(image: &str) -> bool {
     last.starts_with(OUR_IMAGE)
 }
 
+/// The image that a patch of the agent's containers gives one of them, with the patch's annotation. It
+/// runs in the pod, so it counts like the image that an annotation names.
+fn patched_image(layers: &Layers<'_>) -> Option<(&'static Annotation, String)> {
+    [&container::JSON_PATCH, &container::INIT_JSON_PATCH]
+        .into_iter()
+        .find_map(|annotation| {
+            let patch = LaxPatch::parse(layers.get(annotation)?.value).ok()?;
+            Some((annotation, patch.image()?.to_owned()))
+        })
+}
+
 /// The flavour that holds, where its annotation's value is one.
-pub(crate) fn flavour(layers: &Layers<'_>, settings: &Settings) -> Flavour {
+fn flavour(layers: &Layers<'_>, settings: &Settings) -> Flavour {
+    let patched = patched_image(layers);
     match layers.get(&ours::FLAVOUR).map(|given| given.value) {
         Some("vault") => Flavour::Vault,
         Some("leasehold") => Flavour::Leasehold,
         _ => default_flavour(
-            layers.get(&switch::IMAGE).map(|given| given.value),
+            patched
+                .as_ref()
+                .map(|(_, image)| image.as_str())
+                .or_else(|| layers.get(&switch::IMAGE).map(|given| given.value)),
             settings
                 .vault_image
                 .as_deref()

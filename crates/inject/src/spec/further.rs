@@ -52,6 +52,24 @@ impl<'a> OwnLogin<'a> {
                 .map(|g| g.value),
         }
     }
+
+    /// The full name of the first annotation that says so about a secret.
+    fn annotation(&self, secret: &str) -> String {
+        let annotation = match self {
+            Self { role: Some(_), .. } => &ours::SECRET_ROLE,
+            Self {
+                auth_path: Some(_), ..
+            } => &ours::SECRET_AUTH_PATH,
+            Self {
+                service: Some(_), ..
+            } => &ours::SECRET_SERVICE,
+            Self {
+                namespace: Some(_), ..
+            } => &ours::SECRET_NAMESPACE,
+            _ => &ours::SECRET_AUDIENCE,
+        };
+        format!("{}-{secret}", annotation.full_name())
+    }
 }
 
 /// Groups the secrets by their logins, and denies what cannot have several.
@@ -98,7 +116,7 @@ pub(crate) fn read<'a>(
             "the secret {} cannot have a login of its own: {why}",
             first.name
         );
-        let finding = Finding::error(Code::Conflict, text);
+        let finding = Finding::error(Code::Conflict, text).about(first.own.annotation(&first.name));
         reader
             .report
             .deny(Stage::Validate, "a secret has a login of its own", finding);

@@ -18,7 +18,7 @@ use crate::review::Review;
 use crate::settings::Settings;
 use crate::token::{self, Token};
 
-pub(crate) use agent::{Agent, Containers, LEASEHOLD_IMAGE, Placement, flavour};
+pub(crate) use agent::{Agent, Containers, Placement};
 pub(crate) use container::{Container, Ids, Revocation};
 pub(crate) use further::{Further, OwnLogin};
 pub(crate) use login::{Login, Server};

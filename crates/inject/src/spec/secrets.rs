@@ -340,7 +340,10 @@ fn note_shared_destinations(reader: &mut Reader<'_, '_>, list: &[Secret<'_>]) {
                 names::FILE.full_name(),
                 second.raw_name
             );
-            reader.report.note(Finding::warning(Code::Conflict, text));
+            let key = format!("{}-{}", names::SECRET.full_name(), second.raw_name);
+            reader
+                .report
+                .note(Finding::warning(Code::Conflict, text).about(key));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whole pods through `review`: what becomes of them, and what holds for any of them.
 
+mod beside;
 mod ours;
 mod properties;
 mod support;

@@ -1,7 +1,9 @@
 //! What pods with our own agent look like.
 
 use crate::support::{Request, config, mounts, pod};
-use leasehold_inject::{Flavour, Gate, Injected, KubeVersion, Mode, Outcome, SkipReason, Unasked};
+use leasehold_inject::{
+    Flavour, Gate, Injected, KubeVersion, Mode, Outcome, SkipReason, TemplateFault, Unasked,
+};
 use serde_json::{Value, json};
 
 const DEFAULT_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -611,10 +613,17 @@ fn unknown_names_are_told_with_what_was_perhaps_meant() {
 fn templates_that_do_not_parse_warn_or_deny() {
     struct Refuses;
     impl leasehold_inject::TemplateCheck for Refuses {
-        fn check(&self, template: leasehold_inject::TemplateText<'_>) -> Result<(), String> {
+        fn check(
+            &self,
+            template: leasehold_inject::TemplateText<'_>,
+        ) -> Result<(), Box<TemplateFault>> {
             match template.contents.contains("{{ end") {
                 true => Ok(()),
-                false => Err("unclosed action at line 1".to_owned()),
+                false => Err(Box::new(TemplateFault {
+                    sentence: "unclosed action at line 1".to_owned(),
+                    line: Some(1),
+                    ..TemplateFault::default()
+                })),
             }
         }
     }
@@ -630,6 +639,60 @@ fn templates_that_do_not_parse_warn_or_deny() {
         request.answer_checked(&Refuses),
         Outcome::Denied { .. }
     ));
+}
+
+#[test]
+fn a_patch_that_brings_another_image_gets_the_agent_of_that_image() {
+    let patch = r#"[{"op": "replace", "path": "/image", "value": "corp/vault:1.20"},
+        {"op": "replace", "path": "/args/0", "value": "vault agent -config=/x"}]"#;
+    let patched = Request::with(&[("agent-json-patch", patch)])
+        .settings(|s| s.vault_image = Some("corp/leasehold-agent:1".to_owned()))
+        .patched();
+    let agent = patched.container("containers", "vault-agent");
+    assert_eq!(agent["image"], "corp/vault:1.20");
+    assert_eq!(agent["command"], json!(["/bin/sh", "-ec"]));
+    assert_eq!(agent["args"], json!(["vault agent -config=/x"]));
+    let init = patched.container("initContainers", "vault-agent-init");
+    assert!(
+        !init["image"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("leasehold"),
+        "ours cannot be started as Vault's agent: {init}"
+    );
+    assert!(patched.has_finding("vault.hashicorp.com/agent-json-patch: corp/vault:1.20 is not"));
+
+    let same = r#"[{"op": "replace", "path": "/image", "value": "mirror/leasehold-agent:1"}]"#;
+    let both = [("agent-json-patch", same), ("agent-init-json-patch", same)];
+    let patched = Request::with(&both).patched();
+    assert_eq!(patched.injected, Injected::Native);
+    assert_eq!(patched.agent()["image"], "mirror/leasehold-agent:1");
+}
+
+#[test]
+fn a_patch_of_arguments_that_our_agent_lacks_is_denied_with_what_to_write() {
+    let patch = r#"[{"op": "replace", "path": "/args/0", "value": "vault agent"}]"#;
+    let message = Request::with(&[("agent-json-patch", patch)]).denied();
+    assert!(
+        message.contains("has no args")
+            && message.contains("set leasehold.dev/agent-flavour to vault"),
+        "{message}"
+    );
+    let chosen = [
+        ("agent-json-patch", patch),
+        ("leasehold.dev/agent-flavour", "vault"),
+    ];
+    let patched = Request::with(&chosen)
+        .settings(|s| s.vault_image = Some("corp/leasehold-agent:1".to_owned()))
+        .patched();
+    let agent = patched.container("containers", "vault-agent");
+    assert_eq!(agent["args"], json!(["vault agent"]));
+    assert!(
+        agent["image"]
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("hashicorp/vault:")
+    );
 }
 
 #[test]

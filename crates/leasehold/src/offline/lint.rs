@@ -107,6 +107,7 @@ impl Linter {
                         "the file cannot be read as YAML: column {}: {}{hint}",
                         error.column, error.message
                     ),
+                    place: None,
                 });
                 return;
             }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use leasehold_inject::{Code, Finding, Severity};
+use leasehold_inject::{Code, Finding, Severity, TemplateFault};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -182,6 +182,9 @@ pub struct Told {
     pub annotation: Option<String>,
     /// What was found and what to write.
     pub message: String,
+    /// Where in its value a template is wrong, and what would be possible.
+    #[serde(rename = "template", skip_serializing_if = "Option::is_none")]
+    pub place: Option<Box<TemplateFault>>,
 }
 
 impl Told {
@@ -209,6 +212,16 @@ impl Told {
             code: finding.code,
             annotation: finding.annotation,
             message: finding.text,
+            place: finding.place,
+        }
+    }
+
+    /// The finding alone, its annotation's full name in front.
+    fn finding(&self) -> Finding {
+        let finding = Finding::info(self.code, self.message.as_str());
+        match &self.annotation {
+            Some(name) => finding.about(name),
+            None => finding,
         }
     }
 }
@@ -224,12 +237,12 @@ impl std::fmt::Display for Told {
         if !self.object.is_empty() {
             write!(f, "{}: ", self.object)?;
         }
-        match &self.annotation {
-            Some(name) if !self.message.starts_with(name.as_str()) => {
-                write!(f, "{name}: {}", self.message)
-            }
-            _ => f.write_str(&self.message),
-        }
+        write!(f, "{}", self.finding())?;
+        // The template's line with a caret, and what would be possible.
+        let picture = self.place.iter().flat_map(|fault| fault.picture.lines());
+        picture
+            .into_iter()
+            .try_for_each(|line| write!(f, "\n    {line}"))
     }
 }
 
