@@ -79,7 +79,14 @@ impl<'a> Plan<'a> {
             };
             match role {
                 Role::Native => {
+                    let told = report.summary();
                     let place = native::place(&spec, pod, &container, report);
+                    // What was found only now belongs into the agent's log as well.
+                    let container = if report.summary() == told {
+                        container
+                    } else {
+                        finished(*role, &spec, pod, review, report).unwrap_or(container)
+                    };
                     init = Some((container, place));
                 }
                 Role::Init => {
