@@ -1,7 +1,7 @@
 //! The command line: which command is meant, with which flags, and how it ends.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{IsTerminal as _, Read as _, Write as _},
     path::PathBuf,
     time::Duration,
 };
@@ -22,7 +22,7 @@ use crate::{
     flags::{self, Flag, FlagError, Parsed},
     log::{self, Format, Log, Stream},
     plan,
-    render::{self, RenderRequest},
+    render::{self, Reader, RenderRequest},
     revoke, sentence,
     state::StateFolder,
     status::Status,
@@ -288,7 +288,14 @@ fn render_command(flags: &Parsed, environment: &Environment) -> Result<ExitStatu
     };
     agent::keep_memory_private();
     let local = LocalSet::new();
-    let output = local.block_on(&runtime()?, render::render(request, environment))?;
+    let reader = if std::io::stderr().is_terminal() {
+        Reader::Person
+    } else {
+        Reader::Program
+    };
+    let output = local
+        .block_on(&runtime()?, render::render(request, environment))
+        .map_err(|error| error.text(reader))?;
     std::io::stdout()
         .lock()
         .write_all(&output)

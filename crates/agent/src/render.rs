@@ -27,24 +27,72 @@ pub struct RenderRequest {
     pub options: Options,
 }
 
-/// Renders; the error is the text for people, in the established words.
+/// Why there is nothing to print.
+#[derive(Debug)]
+pub enum RenderError {
+    /// The template is at fault.
+    Template(TemplateError),
+    /// Something that it asks for cannot be had; a text for people.
+    Answer(String),
+}
+
+/// Who reads the text of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A file or a program, which may compare the established words: they stand alone.
+    Program,
+    /// Somebody at a terminal, who is shown the place in the source and near names as well.
+    Person,
+}
+
+impl RenderError {
+    /// The text in the established words, for whoever runs the command and may see the secrets. What a
+    /// person gets below it never shows a value.
+    #[must_use]
+    pub fn text(&self, reader: Reader) -> String {
+        match self {
+            Self::Answer(text) => text.clone(),
+            Self::Template(error) => {
+                let text = format!("{}: {error}", error.name());
+                let details = error.details();
+                if reader == Reader::Program || details.is_empty() {
+                    text
+                } else {
+                    format!("{text}\n{details}")
+                }
+            }
+        }
+    }
+}
+
+impl From<TemplateError> for RenderError {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error)
+    }
+}
+
+impl From<String> for RenderError {
+    fn from(text: String) -> Self {
+        Self::Answer(text)
+    }
+}
+
+/// Renders.
 ///
 /// # Errors
 /// The template is at fault, or something that it asks for cannot be had.
 pub async fn render(
     request: RenderRequest,
     environment: &Environment,
-) -> Result<Zeroizing<Vec<u8>>, String> {
-    let template =
-        Template::parse(request.source, request.options).map_err(|error| in_words(&error))?;
+) -> Result<Zeroizing<Vec<u8>>, RenderError> {
+    let template = Template::parse(request.source, request.options)?;
     let mut machine = host::Machine::new(environment.clone());
     let mut snapshot = Snapshot::new();
     let mut server: Option<(Client, Token)> = None;
     let mut asked = BTreeSet::new();
     for _ in 0..PASSES {
         let rendered =
-            leasehold_template::render(&template, &snapshot, &mut machine as &mut dyn Host)
-                .map_err(|error| in_words(&error))?;
+            leasehold_template::render(&template, &snapshot, &mut machine as &mut dyn Host)?;
         let missing: Vec<Dependency> = rendered
             .missing
             .into_iter()
@@ -57,7 +105,7 @@ pub async fn render(
             server = Some(connect(environment)?);
         }
         let Some((client, token)) = &server else {
-            return Err("there is no connection".to_owned());
+            return Err("there is no connection".to_owned().into());
         };
         for answer in fetch_all(client, token, missing).await {
             let (question, content) = answer?;
@@ -67,14 +115,7 @@ pub async fn render(
             snapshot.insert(question, answer);
         }
     }
-    Err(format!(
-        "the template asks for something new in each of {PASSES} passes"
-    ))
-}
-
-/// An error of the template in the established words, for whoever runs the command and may see the secrets.
-fn in_words(error: &TemplateError) -> String {
-    format!("{}: {error}", error.name())
+    Err(format!("the template asks for something new in each of {PASSES} passes").into())
 }
 
 type Answered = Result<(Dependency, answers::Content), String>;
@@ -109,4 +150,20 @@ fn connect(environment: &Environment) -> Result<(Client, Token), String> {
         format!("the template asks for secrets, but the environment variable VAULT_TOKEN cannot be used: {error}")
     })?;
     Ok((client, token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_shown_the_place_and_a_program_reads_the_established_words_alone() {
+        let error = Template::parse("pass: {{ prnt \"x\" }}", Options::default())
+            .map_err(RenderError::from)
+            .err()
+            .map(|error| (error.text(Reader::Program), error.text(Reader::Person)));
+        let words = "(dynamic): parse: template: :1: function \"prnt\" not defined";
+        let place = "  |\n1 | pass: {{ prnt \"x\" }}\n  |          ^\n  = did you mean `print` or `printf`?";
+        assert_eq!(error, Some((words.to_owned(), format!("{words}\n{place}"))));
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use leasehold_config::{EnvTemplate, Language, Template as Configured, TemplateSource};
-use leasehold_template::{Dependency, Host, Options, Snapshot, Template, TemplateError};
+use leasehold_template::{Dependency, Host, Options, Snapshot, Template};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -121,7 +121,7 @@ impl Loaded {
         };
         let rendered = match leasehold_template::render(template, snapshot, host) {
             Ok(rendered) => rendered,
-            Err(error) => return failed(Failure::new(FailureKind::Template, in_words(&error))),
+            Err(error) => return failed(Failure::new(FailureKind::Template, error.in_one_line())),
         };
         let missing: BTreeSet<Dependency> = rendered.missing.into_iter().collect();
         let outcome = if missing.is_empty() {
@@ -229,14 +229,7 @@ pub fn parse(
         ..Options::default()
     };
     Template::parse(text, options)
-        .map_err(|error| Failure::new(FailureKind::Template, in_words(&error)))
-}
-
-/// An error of a template for the log: as the established program words it, with its name in front, and
-/// without any value of a secret.
-#[must_use]
-pub fn in_words(error: &TemplateError) -> String {
-    format!("{}: {}", error.name(), error.for_logs())
+        .map_err(|error| Failure::new(FailureKind::Template, error.in_one_line()))
 }
 
 fn name(source: &TemplateSource) -> &str {

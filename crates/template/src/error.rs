@@ -91,6 +91,8 @@ impl TemplateError {
             }
             None => Vec::new(),
         };
+        // Whoever makes a map of values may make keys of them.
+        let hints = hints.iter().map(|hint| secrets.thorough(hint)).collect();
         let place = error.text.strip_suffix(&error.message).unwrap_or_default();
         let message = secrets.thorough(&error.message);
         Self(Box::new(Details {
@@ -127,6 +129,23 @@ impl TemplateError {
             &self.0.text
         } else {
             &self.0.log_text
+        }
+    }
+
+    /// Everything for a log, in one line and without any value of a secret: the name, the text for
+    /// logs, the line of the source, and what may help.
+    pub fn in_one_line(&self) -> String {
+        let mut extras: Vec<&str> = Vec::new();
+        let shown = self
+            .excerpt()
+            .map(|excerpt| format!("`{}`", excerpt.trim()));
+        extras.extend(shown.as_deref());
+        extras.extend(self.0.hints.iter().map(String::as_str));
+        let text = format!("{}: {}", self.0.name, self.for_logs());
+        if extras.is_empty() {
+            text
+        } else {
+            format!("{text} ({})", extras.join("; "))
         }
     }
 

@@ -102,6 +102,11 @@ fn a_missing_key_is_shown_with_those_that_are_there_and_without_values() {
         "  |\n2 | DB_USER={{ .Data.usernam }}{{ end }}\n  |                 ^\n\
          \x20 = did you mean `username`?\n  = keys that are there: `password`, `username`"
     );
+    assert_eq!(
+        error.in_one_line(),
+        "db.ctmpl: execute: template: :2:16: executing \"\" at <.Data.usernam>: map has no entry for key \"usernam\" \
+         (`DB_USER={{ .Data.usernam }}{{ end }}`; did you mean `username`?; keys that are there: `password`, `username`)"
+    );
 }
 
 #[test]
@@ -155,4 +160,32 @@ fn texts_for_logs_hold_no_value_however_deep() {
     assert_eq!(error.message(), "range can't iterate over [redacted]");
     assert!(!error.explain().contains("p-secret"));
     assert!(!format!("{error:?}").contains("p-secret"));
+}
+
+#[test]
+fn keys_made_of_values_are_not_shown() {
+    let source = "{{ with secret \"db\" }}{{ $m := sprig_dict .Data.password 1 \"user\" 2 }}{{ $m.usr }}{{ end }}";
+    let options = Options {
+        error_on_missing_key: true,
+        ..Options::default()
+    };
+    let template = Template::parse(source, options).expect("a template");
+    let mut snapshot = Snapshot::new();
+    snapshot.insert(
+        Dependency::Read {
+            path: "db".to_owned(),
+            query: String::new(),
+        },
+        Answer::secret(br#"{"data": {"password": "p-secret"}}"#).expect("a secret"),
+    );
+    let error = render(&template, &snapshot, &mut NoHost).expect_err("the key is missing");
+    assert_eq!(
+        error.hints(),
+        [
+            "did you mean `user`?",
+            "keys that are there: `[redacted]`, `user`"
+        ]
+    );
+    assert!(!error.in_one_line().contains("p-secret"));
+    assert!(!error.explain().contains("p-secret"));
 }
