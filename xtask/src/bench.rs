@@ -1,4 +1,4 @@
-//! `cargo xtask bench agent|injector`: the budgets, measured side by side with a peer in one run.
+//! `cargo xtask bench agent|injector|templates`: the budgets, measured side by side with a peer in one run.
 //!
 //! Both sides get the same work on the same machine, one after the other, so that what is compared
 //! is the programs and not the day.
@@ -11,6 +11,7 @@ mod process;
 mod proxy;
 mod report;
 mod server;
+mod templates;
 
 use std::path::PathBuf;
 
@@ -42,13 +43,14 @@ struct Options {
 /// Measures what the first argument names.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((what, rest)) = arguments.split_first() else {
-        bail!("what to measure is missing; accepted are agent and injector");
+        bail!("what to measure is missing; accepted are agent, injector and templates");
     };
     let options = Options::read(rest)?;
     let report = match what.as_str() {
         "agent" => agent::measure(&options)?,
         "injector" => injector::measure(&options)?,
-        other => bail!("`{other}` cannot be measured; accepted are agent and injector"),
+        "templates" => templates::measure(&options)?,
+        other => bail!("`{other}` cannot be measured; accepted are agent, injector and templates"),
     };
     report.print(options.json.as_deref())
 }

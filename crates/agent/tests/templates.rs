@@ -1,7 +1,7 @@
 //! What templates ask a real server for: each distinct thing once, in as many passes as it takes, and
 //! errors that say where they are.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::{
     fs,

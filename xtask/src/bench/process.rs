@@ -93,6 +93,26 @@ impl Running {
         }
     }
 
+    /// Waits until the program has ended well; returns the time since the start, in milliseconds.
+    pub(super) fn ended(&mut self, deadline: Duration) -> Result<f64> {
+        loop {
+            let status = self
+                .child
+                .try_wait()
+                .context("failed to look at a program")?;
+            match status {
+                Some(status) if status.success() => {
+                    return Ok(self.started.elapsed().as_secs_f64() * 1000.0);
+                }
+                Some(status) => bail!("{} ended with {status}", self.name),
+                None if self.started.elapsed() > deadline => {
+                    bail!("{} did not end within {deadline:?}", self.name)
+                }
+                None => thread::sleep(Duration::from_micros(100)),
+            }
+        }
+    }
+
     /// The processor time that all threads used, in milliseconds.
     pub(super) fn cpu(&self) -> Result<f64> {
         let mut nanos = 0;
