@@ -90,3 +90,32 @@ fn every_example_of_the_guide_renders_as_it_says() {
         "the guide has lost or gained examples: count them here"
     );
 }
+
+#[test]
+fn the_error_of_the_guide_reads_as_it_says() {
+    let source =
+        "{{ with secret \"database/creds/app\" -}}\nDB_USER={{ .Data.usernam }}\n{{ end }}";
+    let options = Options {
+        name: "db.ctmpl".to_owned(),
+        error_on_missing_key: true,
+        ..Options::default()
+    };
+    let template = Template::parse(source, options).unwrap();
+    let mut snapshot = Snapshot::new();
+    let path = "database/creds/app".to_owned();
+    let query = String::new();
+    snapshot.insert(
+        Dependency::Read { path, query },
+        Answer::secret(br#"{"data": {"username": "v-app-1", "password": "p@ss"}}"#).unwrap(),
+    );
+    let error = render(&template, &snapshot, &mut NoHost).err().unwrap();
+    let shown: Vec<String> = fences()
+        .into_iter()
+        .filter(|fence| fence.language == "console")
+        .map(|fence| fence.text)
+        .collect();
+    assert_eq!(
+        shown,
+        [format!("db.ctmpl: {error}\n"), error.details() + "\n"]
+    );
+}

@@ -229,3 +229,59 @@ fn a_source_is_bounded() {
         "parse: template: source is larger than 4194304 bytes"
     );
 }
+
+/// Runs a template on a text that a secret holds.
+fn on_text(source: &str, text: &str) -> Result<Vec<u8>, TemplateError> {
+    let body = serde_json::json!({"data": {"text": text}}).to_string();
+    let mut snapshot = Snapshot::new();
+    if let Ok(answer) = Answer::secret(body.as_bytes()) {
+        let path = "x".to_owned();
+        let query = String::new();
+        snapshot.insert(Dependency::Read { path, query }, answer);
+    }
+    let template = Template::parse(source, options())?;
+    render(&template, &snapshot, &mut NoHost).map(|rendered| rendered.output.to_vec())
+}
+
+const YAML: &str = "{{ with secret \"x\" }}{{ .Data.text | parseYAML | toYAML }}{{ end }}";
+const JSON: &str = "{{ with secret \"x\" }}{{ .Data.text | parseJSON | toJSON }}{{ end }}";
+const WRITTEN: &str = "{{ with secret \"x\" }}{{ .Data | toYAML }}{{ .Data | toJSONPretty }}{{ .Data | toTOML }}{{ end }}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn any_text_of_a_secret_is_read_as_data_or_refused_and_written_again(
+        text in any::<String>(),
+        yaml in "[-?:,\\[\\]{}#&*!|>'\"%@` \n\ta-c0-9.~<=]{0,60}",
+        json in "[\\[\\]{}\":,0-9.eE+ tfn\\\\u-]{0,60}",
+    ) {
+        for text in [&text, &yaml, &json] {
+            for source in [YAML, JSON, WRITTEN] {
+                let _ = on_text(source, text);
+            }
+        }
+    }
+}
+
+#[test]
+fn data_that_is_deep_or_unfolds_without_end_is_ended() {
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..60 {
+        let below = level - 1;
+        writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}]").unwrap();
+    }
+    let deep = "[".repeat(100_000);
+    let maps = "{\"a\":".repeat(100_000);
+    let blocks = "- ".repeat(20_000);
+    for (source, text) in [
+        (YAML, &bomb),
+        (YAML, &deep),
+        (YAML, &maps),
+        (YAML, &blocks),
+        (JSON, &deep),
+        (JSON, &maps),
+    ] {
+        assert!(on_text(source, text).is_err(), "{}", &text[..20]);
+    }
+}
