@@ -1,8 +1,9 @@
 //! The part of a cluster that the established injector wants before it starts: the address of an
 //! API server, and a service account's files at their fixed place.
 //!
-//! The API server here knows no object: it answers everything with 404. The files are mounted in a
-//! mount namespace of the program alone, which needs root.
+//! The API server here knows no object: its one list, of webhook configurations, is empty, since the
+//! established injector serves no certificate before it has read it; everything else is answered with
+//! 404. The files are mounted in a mount namespace of the program alone, which needs root.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -87,13 +88,25 @@ impl Cluster {
     }
 }
 
-/// Answers each request with 404, as an API server says it.
+/// Answers each request as an API server without objects does.
 fn answer(stream: StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<()> {
-    const BODY: &str =
+    const NOTHING: &str =
         r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
+    const EMPTY: &str = r#"{"kind":"MutatingWebhookConfigurationList","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[]}"#;
     let mut stream = BufReader::new(stream);
     loop {
         let mut length = 0_u64;
+        let mut request = String::new();
+        if stream.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+        let lists =
+            request.contains("/mutatingwebhookconfigurations") && !request.contains("watch=");
+        let (status, body) = if lists {
+            ("200 OK", EMPTY)
+        } else {
+            ("404 Not Found", NOTHING)
+        };
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line)? == 0 {
@@ -109,12 +122,12 @@ fn answer(stream: StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<(
         }
         std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink())?;
         let head = format!(
-            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            BODY.len()
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
         );
         let socket = stream.get_mut();
         socket.write_all(head.as_bytes())?;
-        socket.write_all(BODY.as_bytes())?;
+        socket.write_all(body.as_bytes())?;
         socket.flush()?;
     }
 }
