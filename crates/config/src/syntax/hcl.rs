@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::scanner::Scanner;
-use super::{Entry, Fault, MAX_DEPTH, Node, Value, show};
+use super::{AfterItem, Entry, Fault, MAX_DEPTH, Node, Value, after_item, show};
 
 /// Reads a whole file.
 pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Fault> {
@@ -156,19 +156,9 @@ fn list(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, Fault> {
         }
         items.push(value(scanner, depth + 1)?);
         skip_blanks(scanner)?;
-        if scanner.eat(",") {
-            continue;
-        }
-        if scanner.eat("]") {
+        if after_item(scanner, start)? == AfterItem::End {
             return Ok(Value::List(items));
         }
-        return Err(Fault::new(
-            scanner.line(),
-            format!(
-                "expected `,` or `]` in the list opened on line {start}, found {}",
-                show(scanner.peek())
-            ),
-        ));
     }
 }
 

@@ -1,7 +1,7 @@
 //! A JSON reader that keeps lines, the order of keys, repeated keys and the text of numbers.
 
 use super::scanner::Scanner;
-use super::{Entry, Fault, MAX_DEPTH, Node, Value, show};
+use super::{AfterItem, Entry, Fault, MAX_DEPTH, Node, Value, after_item, show};
 
 /// Reads one JSON object and nothing after it.
 pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Fault> {
@@ -116,19 +116,9 @@ fn list(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, Fault> {
         skip_blanks(scanner);
         items.push(value(scanner, depth + 1)?);
         skip_blanks(scanner);
-        if scanner.eat(",") {
-            continue;
-        }
-        if scanner.eat("]") {
+        if after_item(scanner, start)? == AfterItem::End {
             return Ok(Value::List(items));
         }
-        return Err(Fault::new(
-            scanner.line(),
-            format!(
-                "expected `,` or `]` in the list opened on line {start}, found {}",
-                show(scanner.peek())
-            ),
-        ));
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod json;
 mod scanner;
 
 use crate::error::{ConfigError, Syntax};
+use scanner::Scanner;
 
 /// How deep lists and objects may be nested: far beyond any configuration, far below the stack.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -69,6 +70,30 @@ impl Fault {
             problem: problem.into(),
         }
     }
+}
+
+/// What stands behind an item of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AfterItem {
+    Comma,
+    End,
+}
+
+/// Reads what stands behind an item of a list that was opened on a line; both spellings agree on it.
+fn after_item(scanner: &mut Scanner<'_>, opened: u32) -> Result<AfterItem, Fault> {
+    if scanner.eat(",") {
+        return Ok(AfterItem::Comma);
+    }
+    if scanner.eat("]") {
+        return Ok(AfterItem::End);
+    }
+    Err(Fault::new(
+        scanner.line(),
+        format!(
+            "expected `,` or `]` in the list opened on line {opened}, found {}",
+            show(scanner.peek())
+        ),
+    ))
 }
 
 /// How a character is shown in a message.
