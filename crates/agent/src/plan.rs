@@ -4,8 +4,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use leasehold_config::{
-    AgentConfig, ChangeCommand, Exec, Listener, Method, MethodKind, Mode, Server, Sink, Template,
-    UseAutoAuthToken,
+    AgentConfig, ChangeCommand, Exec, ForeignLogin, Listener, Method, MethodKind, Mode, Server,
+    Sink, Template, UseAutoAuthToken,
 };
 use leasehold_vault::{MethodSettings, Settings as Connection};
 
@@ -97,11 +97,11 @@ pub enum PlanError {
         /// The longest pause.
         max: Duration,
     },
-    /// The method is one that this agent does not have.
+    /// The login is one that only the other agent performs.
     #[error(
-        "the login method `{0}` is not one of this agent's; accepted are kubernetes, jwt, approle, cert, token_file, userpass and ldap, and for the others the injector can be told to use the vault agent's image"
+        "the login method {0} is not one of this agent's: it needs Vault's own agent, which the injector adds with `leasehold.dev/agent-flavour: vault`"
     )]
-    Method(&'static str),
+    Foreign(ForeignLogin),
     /// Listeners speak plain text only.
     #[error(
         "a listener asks for TLS, which this agent's listeners do not speak: set `tls_disable = true` on it and let it listen on the loopback address or a unix socket"
@@ -346,9 +346,8 @@ fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Se
 }
 
 fn method(method: &Method) -> Result<MethodSettings, PlanError> {
-    let known = leasehold_vault::METHODS.contains(&method.kind.name());
-    if !known {
-        return Err(PlanError::Method(method.kind.name()));
+    if let Some(foreign) = method.foreign() {
+        return Err(PlanError::Foreign(foreign));
     }
     let config = method
         .config
@@ -469,7 +468,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`kerberos` is not one of this agent's"),
+                .contains("`kerberos` is not one of this agent's: it needs Vault's own agent"),
             "{error}"
         );
     }

@@ -13,6 +13,7 @@ mod agent_config;
 mod auto_auth;
 pub mod duration;
 mod error;
+mod foreign;
 mod listener;
 mod log;
 mod proxy;
@@ -34,6 +35,7 @@ pub use auto_auth::{
     MethodKind, Sink, SinkEncryption,
 };
 pub use error::{ConfigError, Finding, Syntax};
+pub use foreign::ForeignLogin;
 pub use listener::{
     ClientCertificates, DEFAULT_TCP_ADDRESS, Endpoint, Listener, ListenerRole, ListenerTls,
     SocketOwner, UnixSocket,
