@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::go::json;
+use crate::go::{json, quote};
 
 /// A list of operations that was read, not yet checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +81,9 @@ impl LaxPatch {
                 "move" => r#move(document, operation, lax),
                 "copy" => copy(document, operation, lax),
                 "test" => test(document, operation, lax),
-                "" => Err("Unexpected kind: unknown".to_owned()),
+                "" if !operation.get("op").is_some_and(Value::is_string) => {
+                    Err("Unexpected kind: unknown".to_owned())
+                }
                 other => Err(format!("Unexpected kind: {other}")),
             };
             result.map_err(|words| format!("failed to apply JSON patch: {words}"))?;
@@ -92,6 +94,9 @@ impl LaxPatch {
 
 type Lax<'a> = &'a mut dyn FnMut(String);
 
+/// How the established words for something missing end.
+const MISSING: &str = "missing value";
+
 fn text_of<'a>(operation: &'a Map<String, Value>, key: &str) -> &'a str {
     operation
         .get(key)
@@ -99,13 +104,28 @@ fn text_of<'a>(operation: &'a Map<String, Value>, key: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// A path of an operation, or why it has none.
 fn path_of<'a>(operation: &'a Map<String, Value>, key: &str) -> Result<&'a str, String> {
-    operation.get(key).and_then(Value::as_str).ok_or_else(|| {
-        format!(
-            "operation {:?} lacks {key}: missing value",
-            text_of(operation, "op")
-        )
-    })
+    let op = text_of(operation, "op");
+    match operation.get(key) {
+        Some(Value::String(path)) => Ok(path),
+        // These three keep the reason to themselves.
+        _ if key == "path" && matches!(op, "add" | "remove" | "copy") => {
+            Err(format!("{op} operation failed to decode path: {MISSING}"))
+        }
+        None | Some(Value::Null) => {
+            let comma = if key == "from" { "," } else { "" };
+            Err(format!(
+                "{op} operation failed to decode {key}: operation{comma} missing {key} field: \
+                 {MISSING}"
+            ))
+        }
+        Some(other) => Err(format!(
+            "{op} operation failed to decode {key}: json: cannot unmarshal {} into Go value of \
+             type string",
+            json::kind(other)
+        )),
+    }
 }
 
 fn add(document: &mut Value, operation: &Map<String, Value>, lax: Lax<'_>) -> Result<(), String> {
@@ -117,7 +137,12 @@ fn add(document: &mut Value, operation: &Map<String, Value>, lax: Lax<'_>) -> Re
             Value::Null
         }
     };
-    insert(document, path, value, "add", lax)
+    let Some((parent, key)) = parent_of(document, path, lax) else {
+        return Err(format!(
+            "add operation does not apply: doc is missing path: \"{path}\": {MISSING}"
+        ));
+    };
+    insert(parent, key, value, lax).map_err(|why| format!("error in add for path: '{path}': {why}"))
 }
 
 fn remove(
@@ -126,7 +151,14 @@ fn remove(
     lax: Lax<'_>,
 ) -> Result<(), String> {
     let path = path_of(operation, "path")?;
-    take(document, path, "remove", lax).map(|_| ())
+    let Some((parent, key)) = parent_of(document, path, lax) else {
+        return Err(format!(
+            "remove operation does not apply: doc is missing path: \"{path}\": {MISSING}"
+        ));
+    };
+    take(parent, &key, lax)
+        .map(drop)
+        .map_err(|why| format!("error in remove for path: '{path}': {why}"))
 }
 
 fn replace(
@@ -137,26 +169,33 @@ fn replace(
     let path = path_of(operation, "path")?;
     let value = operation.get("value").cloned().unwrap_or(Value::Null);
     if path.is_empty() {
+        if !value.is_object() && !value.is_array() {
+            return Err("replace operation value must be object or array".to_owned());
+        }
         *document = value;
         return Ok(());
     }
-    let (parent, key) = parent_of(document, path, "replace", lax)?;
+    let Some((parent, key)) = parent_of(document, path, lax) else {
+        return Err(format!(
+            "replace operation does not apply: doc is missing path: {path}: {MISSING}"
+        ));
+    };
     match parent {
-        Value::Object(map) => {
+        Parent::Object(map) => {
             if !map.contains_key(&key) {
                 lax(format!("`replace` of {path}, which is not there, adds it"));
             }
             map.insert(key, value);
         }
-        Value::Array(list) => {
-            let index = index_of(&key, list.len(), lax)
-                .filter(|index| *index < list.len())
-                .ok_or_else(|| missing("replace", path, &key))?;
-            if let Some(place) = list.get_mut(index) {
-                *place = value;
-            }
+        Parent::List(list) => {
+            let place = index_of(&key, list.len(), lax).ok();
+            let Some(place) = place.and_then(|index| list.get_mut(index)) else {
+                return Err(format!(
+                    "replace operation does not apply: doc is missing key: {path}: {MISSING}"
+                ));
+            };
+            *place = value;
         }
-        _ => return Err(missing("replace", path, &key)),
     }
     Ok(())
 }
@@ -167,174 +206,175 @@ fn r#move(
     lax: Lax<'_>,
 ) -> Result<(), String> {
     let from = path_of(operation, "from")?;
+    let Some((parent, key)) = parent_of(document, from, lax) else {
+        return Err(format!(
+            "move operation does not apply: doc is missing from path: {from}: {MISSING}"
+        ));
+    };
+    let value =
+        take(parent, &key, lax).map_err(|why| format!("error in move for path: '{key}': {why}"))?;
     let path = path_of(operation, "path")?;
-    let value = take(document, from, "move", lax)?;
-    insert(document, path, value, "move", lax)
+    let Some((parent, key)) = parent_of(document, path, lax) else {
+        return Err(format!(
+            "move operation does not apply: doc is missing destination path: {path}: {MISSING}"
+        ));
+    };
+    insert(parent, key, value, lax)
+        .map_err(|why| format!("error in move for path: '{path}': {why}"))
 }
 
 fn copy(document: &mut Value, operation: &Map<String, Value>, lax: Lax<'_>) -> Result<(), String> {
     let from = path_of(operation, "from")?;
-    let path = path_of(operation, "path")?;
-    let value = match look_up(document, from, "copy", lax)? {
-        Some(value) => value,
-        None => {
-            lax(format!("`copy` of {from}, which is not there, writes null"));
-            Value::Null
-        }
+    let Some((parent, key)) = parent_of(document, from, lax) else {
+        return Err(format!(
+            "copy operation does not apply: doc is missing from path: {from}: {MISSING}"
+        ));
     };
-    insert(document, path, value, "copy", lax)
+    let found = look_up(parent, &key, lax)
+        .map_err(|why| format!("error in copy for from: '{from}': {why}"))?;
+    let value = found.cloned().unwrap_or_else(|| {
+        lax(format!("`copy` of {from}, which is not there, writes null"));
+        Value::Null
+    });
+    let path = path_of(operation, "path")?;
+    let Some((parent, key)) = parent_of(document, path, lax) else {
+        return Err(format!(
+            "copy operation does not apply: doc is missing destination path: {path}: {MISSING}"
+        ));
+    };
+    insert(parent, key, value, lax)
+        .map_err(|why| format!("error while adding value during copy: {why}"))
 }
 
 fn test(document: &mut Value, operation: &Map<String, Value>, lax: Lax<'_>) -> Result<(), String> {
     let path = path_of(operation, "path")?;
     let wanted = operation.get("value").unwrap_or(&Value::Null);
-    let found = look_up(document, path, "test", lax)?;
-    let equal = match &found {
-        Some(value) => value == wanted,
-        None => {
-            if wanted.is_null() {
-                lax(format!(
-                    "`test` for null of {path}, which is not there, passes"
-                ));
-            }
-            wanted.is_null()
-        }
+    let found = if path.is_empty() {
+        Some(&*document)
+    } else {
+        let Some((parent, key)) = parent_of(document, path, lax) else {
+            return Err(format!(
+                "test operation does not apply: is missing path: {path}: {MISSING}"
+            ));
+        };
+        look_up(parent, &key, lax)
+            .map_err(|why| format!("error in test for path: '{path}': {why}"))?
     };
-    if equal {
+    if found.is_none() && wanted.is_null() {
+        lax(format!(
+            "`test` for null of {path}, which is not there, passes"
+        ));
+    }
+    if found.unwrap_or(&Value::Null) == wanted {
         Ok(())
     } else {
         Err(format!("testing value {path} failed: test failed"))
     }
 }
 
-/// The value at a path; none when its last key is missing from an object.
-fn look_up(
-    document: &mut Value,
-    path: &str,
-    op: &str,
-    lax: Lax<'_>,
-) -> Result<Option<Value>, String> {
-    if path.is_empty() {
-        return Ok(Some(document.clone()));
-    }
-    let (parent, key) = parent_of(document, path, op, lax)?;
+/// What can hold the last part of a path.
+enum Parent<'d> {
+    Object(&'d mut Map<String, Value>),
+    List(&'d mut Vec<Value>),
+}
+
+/// The value under a path's last part; none when it is missing from an object.
+fn look_up<'d>(parent: Parent<'d>, key: &str, lax: Lax<'_>) -> Result<Option<&'d Value>, String> {
     match parent {
-        Value::Object(map) => Ok(map.get(&key).cloned()),
-        Value::Array(list) => {
-            let index = index_of(&key, list.len(), lax);
-            match index.and_then(|index| list.get(index)) {
-                Some(value) => Ok(Some(value.clone())),
-                None => Err(missing(op, path, &key)),
-            }
+        Parent::Object(map) => Ok(map.get(key)),
+        Parent::List(list) => {
+            let index = index_of(key, list.len(), lax)?;
+            Ok(list.get(index))
         }
-        _ => Err(missing(op, path, &key)),
     }
 }
 
-fn take(document: &mut Value, path: &str, op: &str, lax: Lax<'_>) -> Result<Value, String> {
-    let (parent, key) = parent_of(document, path, op, lax)?;
+fn take(parent: Parent<'_>, key: &str, lax: Lax<'_>) -> Result<Value, String> {
     match parent {
-        Value::Object(map) => map
-            .shift_remove(&key)
-            .ok_or_else(|| missing(op, path, &key)),
-        Value::Array(list) => match index_of(&key, list.len(), lax) {
-            Some(index) if index < list.len() => Ok(list.remove(index)),
-            _ => Err(missing(op, path, &key)),
-        },
-        _ => Err(missing(op, path, &key)),
+        Parent::Object(map) => map
+            .shift_remove(key)
+            .ok_or_else(|| format!("Unable to remove nonexistent key: {key}: {MISSING}")),
+        Parent::List(list) => {
+            let index = index_of(key, list.len(), lax)?;
+            Ok(list.remove(index))
+        }
     }
 }
 
-fn insert(
-    document: &mut Value,
-    path: &str,
-    value: Value,
-    op: &str,
-    lax: Lax<'_>,
-) -> Result<(), String> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
-    }
-    let (parent, key) = parent_of(document, path, op, lax)?;
+fn insert(parent: Parent<'_>, key: String, value: Value, lax: Lax<'_>) -> Result<(), String> {
     match parent {
-        Value::Object(map) => {
+        Parent::Object(map) => {
             map.insert(key, value);
-            Ok(())
         }
-        Value::Array(list) if key == "-" => {
-            list.push(value);
-            Ok(())
-        }
-        Value::Array(list) => {
-            // A place is counted from the end of the list as it will be.
-            match index_of(&key, list.len() + 1, lax) {
-                Some(index) if index <= list.len() => {
-                    list.insert(index, value);
-                    Ok(())
-                }
-                _ => Err(missing(op, path, &key)),
+        Parent::List(list) if key == "-" => list.push(value),
+        Parent::List(list) => {
+            if key.parse::<i64>().is_err() {
+                return Err(format!(
+                    "value was not a proper array index: '{key}': {}",
+                    no_index(&key)
+                ));
             }
+            // A place is counted from the end of the list as it will be.
+            let length = list.len() + 1;
+            let index = index_of(&key, length, lax)?;
+            list.insert(index, value);
         }
-        _ => Err(missing(op, path, &key)),
     }
+    Ok(())
 }
 
-/// The object or list that holds a path's last part, and that part without its escapes.
+/// The object or list that holds a path's last part, and that part without its escapes. What
+/// stands before the first slash does not count.
 fn parent_of<'d>(
     document: &'d mut Value,
     path: &str,
-    op: &str,
     lax: Lax<'_>,
-) -> Result<(&'d mut Value, String), String> {
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(missing(op, path, path));
-    };
+) -> Option<(Parent<'d>, String)> {
+    let (_, rest) = path.split_once('/')?;
     let mut parts: Vec<String> = rest
         .split('/')
         .map(|part| part.replace("~1", "/").replace("~0", "~"))
         .collect();
-    let last = parts.pop().unwrap_or_default();
+    let last = parts.pop()?;
     let mut place = document;
     for part in &parts {
-        let next = match place {
-            Value::Object(map) => map.get_mut(part),
+        place = match place {
+            Value::Object(map) => map.get_mut(part)?,
             Value::Array(list) => {
-                let length = list.len();
-                index_of(part, length, lax).and_then(|index| list.get_mut(index))
+                let index = index_of(part, list.len(), lax).ok()?;
+                list.get_mut(index)?
             }
-            _ => None,
+            _ => return None,
         };
-        place = next.ok_or_else(|| missing(op, path, part))?;
     }
-    Ok((place, last))
+    match place {
+        Value::Object(map) => Some((Parent::Object(map), last)),
+        Value::Array(list) => Some((Parent::List(list), last)),
+        _ => None,
+    }
 }
 
-/// A list's index in text; negative ones count from the end.
-fn index_of(text: &str, length: usize, lax: Lax<'_>) -> Option<usize> {
-    let number: i64 = text.parse().ok()?;
-    if number >= 0 {
-        return usize::try_from(number).ok();
-    }
-    lax(format!(
-        "the negative index {text} counts from the list's end"
-    ));
-    usize::try_from(i64::try_from(length).ok()? + number).ok()
+/// A list's index in text, below its `length`; negative ones count from its end.
+fn index_of(text: &str, length: usize, lax: Lax<'_>) -> Result<usize, String> {
+    let number: i64 = text.parse().map_err(|_| no_index(text))?;
+    let counted = if number < 0 {
+        lax(format!(
+            "the negative index {text} counts from the list's end"
+        ));
+        i64::try_from(length).unwrap_or(i64::MAX) + number
+    } else {
+        number
+    };
+    usize::try_from(counted)
+        .ok()
+        .filter(|index| *index < length)
+        .ok_or_else(|| {
+            format!("Unable to access invalid index: {number}: invalid index referenced")
+        })
 }
 
-fn missing(op: &str, path: &str, key: &str) -> String {
-    match op {
-        "remove" => format!(
-            "error in remove for path: '{path}': Unable to remove nonexistent key: {key}: missing \
-             value"
-        ),
-        "replace" => {
-            format!("replace operation does not apply: doc is missing key: {path}: missing value")
-        }
-        _ => {
-            format!("{op} operation does not apply: doc is missing path: \"{path}\": missing value")
-        }
-    }
+fn no_index(text: &str) -> String {
+    format!("strconv.Atoi: parsing {}: invalid syntax", quote(text))
 }
 
 #[cfg(test)]
@@ -412,6 +452,11 @@ mod tests {
             json!({}),
             Ok((json!({}), 1)),
         );
+        check(
+            r#"[{"op":"add","path":"ignored/x","value":1}]"#,
+            json!({}),
+            Ok((json!({"x": 1}), 0)),
+        );
         check("null", json!({"a": 1}), Ok((json!({"a": 1}), 0)));
     }
 
@@ -437,13 +482,61 @@ mod tests {
             ),
             (
                 r#"[{"op":"add","path":"/l/7","value":2}]"#,
-                "doc is missing path",
+                "error in add for path: '/l/7': Unable to access invalid index: 7: invalid index \
+                 referenced",
+            ),
+            (
+                r#"[{"op":"remove","path":"/l/7"}]"#,
+                "error in remove for path: '/l/7': Unable to access invalid index: 7",
+            ),
+            (
+                r#"[{"op":"add","path":"/l/x","value":2}]"#,
+                "value was not a proper array index: 'x': strconv.Atoi: parsing \"x\": invalid",
+            ),
+            (
+                r#"[{"op":"move","from":"/no","path":"/x"}]"#,
+                "error in move for path: 'no': Unable to remove nonexistent key: no: missing",
+            ),
+            (
+                r#"[{"op":"copy","from":"/no/no","path":"/x"}]"#,
+                "copy operation does not apply: doc is missing from path: /no/no: missing value",
+            ),
+            (
+                r#"[{"op":"move","from":"/a","path":"/no/no"}]"#,
+                "doc is missing destination path: /no/no: missing value",
+            ),
+            (
+                r#"[{"op":"test","path":"/no/no","value":1}]"#,
+                "test operation does not apply: is missing path: /no/no: missing value",
+            ),
+            (
+                r#"[{"op":"add","path":"","value":{}}]"#,
+                "add operation does not apply: doc is missing path: \"\": missing value",
+            ),
+            (
+                r#"[{"op":"replace","path":"","value":"x"}]"#,
+                "replace operation value must be object or array",
+            ),
+            (
+                r#"[{"op":"test","path":"/l/3","value":1}]"#,
+                "error in test for path: '/l/3': Unable to access invalid index: 3",
+            ),
+            (
+                r#"[{"op":"move","path":"/x"}]"#,
+                "move operation failed to decode from: operation, missing from field",
+            ),
+            (
+                r#"[{"op":"test","path":7}]"#,
+                "test operation failed to decode path: json: cannot unmarshal number",
             ),
             (
                 r#"[{"op":"replace","path":"/l/-9","value":2}]"#,
                 "doc is missing key",
             ),
-            (r#"[{"op":"remove"}]"#, "lacks path"),
+            (
+                r#"[{"op":"remove"}]"#,
+                "remove operation failed to decode path: missing value",
+            ),
             (
                 r#"{"op":"remove"}"#,
                 "cannot unmarshal object into Go value of type jsonpatch.Patch",

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding};
+use crate::go::quote;
 use crate::pod::{Mount, Pod, Volume};
 use crate::report::Stage;
 use crate::settings::TokenSource;
@@ -101,14 +102,15 @@ fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> O
             Some(_) => deny(
                 reader,
                 format!(
-                    "failed to find volume \"{name}\" in Pod \"{}\" volumes",
-                    pod.name()
+                    "failed to find volume {} in Pod {} volumes",
+                    quote(name),
+                    quote(pod.name())
                 ),
                 format!("a container mounts {name}, but spec.volumes has no such volume"),
             ),
             None => deny(
                 reader,
-                format!("failed to find service account volume \"{name}\""),
+                format!("failed to find service account volume {}", quote(name)),
                 format!(
                     "spec.volumes has no volume {name}; it has {}",
                     list(pod.volumes().iter().map(Volume::name))
@@ -119,7 +121,10 @@ fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> O
     let Some(projection) = volume.tokens().find(|token| !token.path().is_empty()) else {
         return deny(
             reader,
-            format!("failed to find tokenPath for projected volume \"{name}\""),
+            format!(
+                "failed to find tokenPath for projected volume {}",
+                quote(name)
+            ),
             format!("{name} is no projected volume with a serviceAccountToken source"),
         );
     };

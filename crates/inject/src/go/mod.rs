@@ -40,7 +40,9 @@ pub(crate) fn quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c as u32 == 0x7f => {
                 out.push_str(&format!("\\x{:02x}", c as u32));
             }
-            c if (0x80..0xa1).contains(&(c as u32)) || c as u32 == 0xad => {
+            c if (0x80..0xa1).contains(&(c as u32))
+                || matches!(c as u32, 0xad | 0x2000..=0x200f | 0x2028..=0x202f | 0x205f..=0x206f | 0x3000 | 0xfeff) =>
+            {
                 out.push_str(&format!("\\u{:04x}", c as u32));
             }
             c => out.push(c),

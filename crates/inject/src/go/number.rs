@@ -43,6 +43,10 @@ pub(crate) fn float(text: &str) -> Result<f64, String> {
         }
         _ => {}
     }
+    if lower.contains('_') && !separates_digits(&lower) {
+        return Err(invalid());
+    }
+    let lower = lower.replace('_', "");
     let value = if let Some(hex) = lower.strip_prefix("0x") {
         let magnitude = hexadecimal(hex).ok_or_else(invalid)?;
         if text.starts_with('-') {
@@ -58,12 +62,31 @@ pub(crate) fn float(text: &str) -> Result<f64, String> {
         if !shaped {
             return Err(invalid());
         }
-        text.parse::<f64>().map_err(|_| invalid())?
+        text.replace('_', "")
+            .parse::<f64>()
+            .map_err(|_| invalid())?
     };
     if value.is_infinite() {
         return Err(failure("ParseFloat", text, "value out of range"));
     }
     Ok(value)
+}
+
+/// Whether each underscore stands between two digits, or between the base's prefix and a digit.
+fn separates_digits(lower: &str) -> bool {
+    let digits = lower.strip_prefix("0x");
+    let is_digit = |b: u8| b.is_ascii_digit() || (digits.is_some() && b.is_ascii_hexdigit());
+    let mut after_digit = digits.is_some();
+    let mut after_underscore = false;
+    for b in digits.unwrap_or(lower).bytes() {
+        let digit = is_digit(b);
+        if (b == b'_' && !after_digit) || (b != b'_' && !digit && after_underscore) {
+            return false;
+        }
+        after_digit = digit;
+        after_underscore = b == b'_';
+    }
+    !after_underscore
 }
 
 /// The digits of a hexadecimal float after `0x`, whose exponent `p` is not optional.
@@ -145,11 +168,15 @@ mod tests {
             ("-infinity", f64::NEG_INFINITY),
             ("0x1p-2", 0.25),
             ("0x1.8p1", 3.0),
+            ("1_0.5", 10.5),
+            ("0x_1p1", 2.0),
         ] {
             assert_eq!(float(text), Ok(want), "{text}");
         }
         assert!(float("NaN").is_ok_and(f64::is_nan));
-        for text in ["", "75%", "1 ", "e1", ".", "0x1", "+nan", "1e"] {
+        for text in [
+            "", "75%", "1 ", "e1", ".", "0x1", "+nan", "1e", "_1", "1_", "1__0", "1_.5",
+        ] {
             assert_eq!(
                 float(text),
                 Err(format!(

@@ -121,11 +121,13 @@ impl<'a> Spec<'a> {
                 "it is empty: remove it",
             );
         }
-        if self.token.as_ref().is_some_and(|t| t.mount_path.is_empty()) {
+        let is_incomplete = |token: &Token| token.mount_path.is_empty() || token.volume.is_empty();
+        if self.token.as_ref().is_some_and(is_incomplete) {
             reader.missing(
                 Stage::Validate,
                 "no service account token volume name, mount path or token path found",
-                "the volume of the service account token is mounted at an empty path",
+                "a container's mount of the service account token has an empty path, or names no \
+                 volume: give it both",
             );
         }
         if self.agent.image.is_empty() {

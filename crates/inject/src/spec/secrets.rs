@@ -195,7 +195,7 @@ fn secret_names(reader: &Reader<'_, '_>) -> BTreeSet<String> {
         // `agent-inject-template-file-x` is the template file of `x`, unless there is a secret
         // called `file-x`, whose template it then is.
         match name.strip_prefix("file-") {
-            Some(of_file) if !belongs_to_file_name(reader, name) => {
+            Some(of_file) if !of_file.is_empty() && !belongs_to_file_name(reader, name) => {
                 found.insert(of_file.to_owned());
             }
             _ => {
@@ -203,6 +203,8 @@ fn secret_names(reader: &Reader<'_, '_>) -> BTreeSet<String> {
             }
         }
     }
+    // An annotation that ends with its dash names no secret.
+    found.remove("");
     found
 }
 

@@ -176,7 +176,8 @@ fn read_telemetry(reader: &mut Reader<'_, '_>) -> Option<Vec<(TelemetryKey, Tele
     let mut any = false;
     for (key, given) in reader.layers().family(&names::TELEMETRY) {
         any = true;
-        let folded = key.replace('-', "_");
+        // Keys are told apart without regard to capitals, as the established reader does.
+        let folded = key.replace('-', "_").to_lowercase();
         let known = TelemetryKey::from_name(&folded)
             .filter(|known| known.name() == folded && folded != LEFT_OUT);
         let Some(known) = known else {
@@ -214,6 +215,17 @@ fn read_telemetry(reader: &mut Reader<'_, '_>) -> Option<Vec<(TelemetryKey, Tele
     })
 }
 
+/// A number without a fraction, however it is spelt.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        let text = format!(
+            "{:.0}",
+            number.as_f64().filter(|float| float.fract() == 0.0)?
+        );
+        text.parse().ok()
+    })
+}
+
 /// A telemetry value as its key's type. Null reads as what says nothing.
 fn typed(text: &str, kind: TelemetryKind) -> Option<TelemetryValue> {
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
@@ -224,7 +236,7 @@ fn typed(text: &str, kind: TelemetryKind) -> Option<TelemetryValue> {
             TelemetryValue::Text(text.trim().to_owned())
         }
         (TelemetryKind::Text, Value::Null) => TelemetryValue::Text(String::new()),
-        (TelemetryKind::Whole, Value::Number(number)) => TelemetryValue::Whole(number.as_i64()?),
+        (TelemetryKind::Whole, Value::Number(number)) => TelemetryValue::Whole(whole(&number)?),
         (TelemetryKind::Whole, Value::String(text)) => TelemetryValue::Whole(text.parse().ok()?),
         (TelemetryKind::Whole, Value::Null) => TelemetryValue::Whole(0),
         (TelemetryKind::Switch, Value::Bool(flag)) => TelemetryValue::Switch(flag),
@@ -258,6 +270,7 @@ mod tests {
             ("168", Whole, Some(TelemetryValue::Whole(168))),
             ("\"168\"", Whole, Some(TelemetryValue::Whole(168))),
             ("1.5", Whole, None),
+            ("1e2", Whole, Some(TelemetryValue::Whole(100))),
             ("true", Switch, Some(TelemetryValue::Switch(true))),
             ("\"T\"", Switch, Some(TelemetryValue::Switch(true))),
             ("yes", Switch, None),

@@ -1,6 +1,7 @@
 //! Whole pods through `review`: what becomes of them, and what holds for any of them.
 
 mod beside;
+mod compatible;
 mod ours;
 mod properties;
 mod support;
