@@ -1,0 +1,10 @@
+//! The built program against a real server and a real database. What all tests need is in `place`; each other
+//! module is one side of the agent.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod commands;
+mod lifecycle;
+mod listening;
+mod notifying;
+mod place;
