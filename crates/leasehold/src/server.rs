@@ -5,6 +5,7 @@ pub mod connection;
 pub mod files;
 pub mod metrics;
 pub mod options;
+pub mod places;
 pub mod readiness;
 pub mod router;
 pub mod signals;
@@ -23,7 +24,7 @@ use crate::cluster::version;
 use crate::exit::Exit;
 use crate::flags::{Parsed, Program};
 use crate::log;
-use crate::server::connection::{Connections, ListenError};
+use crate::server::connection::{Connections, Limits, ListenError};
 use crate::server::files::FileError;
 use crate::server::metrics::Metrics;
 use crate::server::options::{Certificates, Options, OptionsError};
@@ -178,6 +179,7 @@ pub async fn run(
         listener,
         tls: Arc::new(tls),
         router,
+        limits: Limits::default(),
     };
     let served = tokio::spawn(connections.run(stopped, options.shutdown_timeout));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");

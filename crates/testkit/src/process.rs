@@ -46,6 +46,21 @@ impl Server {
         }
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most memory that the process has ever had resident, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))
+            .expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes =
+            line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kibibytes.expect("the kernel tells the peak of a process in kB") * 1024
+    }
+
     /// Waits until `ready` holds. Panics with the log's end when the server ended or the deadline
     /// passed.
     #[track_caller]

@@ -231,6 +231,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
 }
 
 /// A body in memory, and its share of what all bodies together may take.
+#[derive(Debug)]
 struct Held<'a> {
     bytes: Vec<u8>,
     _share: Option<SemaphorePermit<'a>>,
@@ -298,4 +299,54 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 fn text(status: StatusCode, mut message: String) -> Response {
     message.push('\n');
     (status, [(CONTENT_TYPE, TEXT)], message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A body of which a piece comes every second.
+    fn slow(piece: &'static [u8]) -> Body {
+        Body::from_stream(stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(piece)), ()))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_byte_by_byte_is_given_up_and_its_memory_given_back() {
+        let memory = body_memory();
+        let begun = Instant::now();
+        let (status, message) = read_body(&memory, slow(b"x")).await.err().unwrap();
+        assert_eq!(status, StatusCode::REQUEST_TIMEOUT, "{message}");
+        assert_eq!(begun.elapsed(), BODY_TIMEOUT);
+        assert_eq!(memory.available_permits(), BODIES_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_read_up_to_its_limit_and_not_beyond() {
+        let memory = body_memory();
+        let held = read_body(&memory, Body::from(vec![b'x'; BODY_LIMIT])).await;
+        assert_eq!(held.unwrap().bytes.len(), BODY_LIMIT);
+        let refused = read_body(&memory, Body::from(vec![b'x'; BODY_LIMIT + 1])).await;
+        assert_eq!(refused.err().unwrap().0, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(memory.available_permits(), BODIES_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_wait_while_others_take_the_memory() {
+        let memory = body_memory();
+        let taken = memory.acquire_many(BODIES_LIMIT as u32).await.unwrap();
+        let reading = read_body(&memory, Body::from("{}"));
+        let freeing = async {
+            tokio::time::sleep(BODY_TIMEOUT / 2).await;
+            drop(taken);
+        };
+        let (held, ()) = tokio::join!(reading, freeing);
+        assert_eq!(held.unwrap().bytes, b"{}");
+    }
 }

@@ -1,15 +1,9 @@
 //! The server as a process: real TLS, certificate files that change, the ways to end.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use leasehold_testkit::net::Identity;
 use leasehold_testkit::process::{self, exit_code};
@@ -22,27 +16,12 @@ use rustix::process::Signal;
 use rustls::pki_types::ServerName;
 use serde_json::json;
 
-use support::{ClientIdentity, DEADLINE, Webhook, get, post, post_as, review};
-
-/// Certificate files of an identity, written to a folder.
-fn write_identity(folder: &Path, identity: &Identity) -> (PathBuf, PathBuf) {
-    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
-    std::fs::write(&certificate, &identity.certificate).unwrap();
-    std::fs::write(&key, &identity.key).unwrap();
-    (certificate, key)
-}
+use crate::support::{
+    ClientIdentity, DEADLINE, Webhook, get, http, post, post_as, review, write_identity,
+};
 
 fn with_files(scratch: &Scratch, identity: &Identity, more: &[&str]) -> Webhook {
-    let (certificate, key) = write_identity(scratch.path(), identity);
-    let mut flags = vec![
-        format!("--tls-cert-file={}", certificate.display()),
-        format!("--tls-key-file={}", key.display()),
-        "--telemetry-path=/metrics".to_owned(),
-    ];
-    flags.extend(more.iter().map(|flag| (*flag).to_owned()));
-    let mut webhook = Webhook::start(scratch, "webhook", &flags, &[]);
-    webhook.await_ready(|| identity.ca.clone());
-    webhook
+    Webhook::start_ready_with_files(scratch, identity, "webhook", more)
 }
 
 #[test]
@@ -240,21 +219,9 @@ struct Slow {
 
 impl Slow {
     fn connect(webhook: &Webhook, roots: &str) -> Self {
-        use rustls::pki_types::pem::PemObject as _;
-        let mut store = rustls::RootCertStore::empty();
-        store
-            .add(rustls::pki_types::CertificateDer::from_pem_slice(roots.as_bytes()).unwrap())
-            .unwrap();
-        let config = rustls::ClientConfig::builder_with_provider(
-            rustls::crypto::ring::default_provider().into(),
-        )
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(store)
-        .with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
-        let session = rustls::ClientConnection::new(config.into(), name).unwrap();
-        let socket = TcpStream::connect(("127.0.0.1", webhook.port.number())).unwrap();
+        let session = rustls::ClientConnection::new(http::tls(roots, &[]), name).unwrap();
+        let socket = http::open(webhook.port.number()).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Self { session, socket }
     }
@@ -343,26 +310,6 @@ fn a_second_signal_aborts() {
     logged("no longer ready");
     process::send(child.id(), Signal::TERM).unwrap();
     assert_eq!(process::exit_code(child.wait().unwrap()), 3);
-}
-
-#[test]
-fn silent_and_half_open_connections_do_not_keep_others_out() {
-    let scratch = Scratch::new("process");
-    let identity = Identity::new("files", &[]);
-    let webhook = with_files(&scratch, &identity, &[]);
-    let silent: Vec<TcpStream> = (0..300)
-        .map(|_| TcpStream::connect(("127.0.0.1", webhook.port.number())).unwrap())
-        .collect();
-    let begun = std::time::Instant::now();
-    let (status, _) = post(
-        &webhook.url("/mutate"),
-        &identity.ca,
-        &review("u", "shop", &json!({})),
-    )
-    .unwrap();
-    assert_eq!(status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    drop(silent);
 }
 
 #[test]

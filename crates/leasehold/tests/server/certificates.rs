@@ -1,10 +1,6 @@
 //! Self-made certificates with several real processes against an API server that enforces resource versions, rights and
 //! the ownership of fields.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
-
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +12,7 @@ use leasehold_testkit::wait;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use support::{DEADLINE, Webhook, get, post, review};
+use crate::support::{DEADLINE, Webhook, get, post, review};
 
 const NAMESPACE: &str = "vault";
 const NAME: &str = "leasehold";

@@ -1,10 +1,13 @@
 //! A running `leasehold serve` and a client that trusts what a test tells it to.
 
+pub(crate) mod http;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leasehold_testkit::net::Port;
+use leasehold_testkit::net::{Identity, Port};
 use leasehold_testkit::process::Server;
 use leasehold_testkit::scratch::Scratch;
 use serde_json::{Value, json};
@@ -52,6 +55,25 @@ impl Webhook {
         Self { process, port }
     }
 
+    /// Starts `leasehold serve` with an identity's certificate and metrics, and waits until it is ready.
+    pub(crate) fn start_ready_with_files(
+        scratch: &Scratch,
+        identity: &Identity,
+        name: &str,
+        more: &[&str],
+    ) -> Self {
+        let (certificate, key) = write_identity(scratch.path(), identity);
+        let mut flags = vec![
+            format!("--tls-cert-file={}", certificate.display()),
+            format!("--tls-key-file={}", key.display()),
+            "--telemetry-path=/metrics".to_owned(),
+        ];
+        flags.extend(more.iter().map(|flag| (*flag).to_owned()));
+        let mut webhook = Self::start(scratch, name, &flags, &[]);
+        webhook.await_ready(|| identity.ca.clone());
+        webhook
+    }
+
     /// The address of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port.number())
@@ -64,6 +86,14 @@ impl Webhook {
             get(&url, &roots()).is_ok_and(|(status, _)| status == 204)
         });
     }
+}
+
+/// Certificate files of an identity, written to a folder.
+pub(crate) fn write_identity(folder: &Path, identity: &Identity) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&certificate, &identity.certificate).expect("the folder is the test's own");
+    std::fs::write(&key, &identity.key).expect("the folder is the test's own");
+    (certificate, key)
 }
 
 /// A client's certificate with its key, both in PEM.
