@@ -77,6 +77,9 @@ pub fn check(
                     .push(format!("`{}`: {failure}", loaded.destination()));
             }
         }
+        for notice in &login.notices {
+            let _ = writeln!(out, "  tells the application by {}", notice.shown());
+        }
         let at_end = match login.settings.revoke_on_exit {
             Rule::On => "revokes its token",
             Rule::Off => "leaves its token to its TTL",

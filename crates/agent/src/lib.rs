@@ -19,6 +19,7 @@ pub mod flags;
 pub mod host;
 pub mod listener;
 pub mod log;
+pub mod notice;
 pub mod owners;
 pub mod plan;
 pub mod process;

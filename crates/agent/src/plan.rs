@@ -4,21 +4,23 @@
 use std::{path::PathBuf, time::Duration};
 
 use leasehold_config::{
-    AgentConfig, ChangeCommand, Exec, ForeignLogin, Listener, Method, MethodKind, Mode, Server,
-    Sink, Template, UseAutoAuthToken,
+    AgentConfig, DEFAULT_NOTIFY_TIMEOUT, Exec, ForeignLogin, Listener, Method, MethodKind, Mode,
+    Notify, Server, Sink, Template, UseAutoAuthToken,
 };
 use leasehold_vault::{MethodSettings, Settings as Connection};
 
 use crate::{
     connection::{self, ConnectionError, ConnectionFlags},
     core::{
+        commands::{First, Pace},
         machine::{Rule, Settings},
-        rendering::{Severity, TemplateRules},
+        rendering::{CommandId, Severity, TemplateRules},
         secrets::SecretRules,
         token::LoginPauses,
     },
     environment::Environment,
     listener::Caching,
+    notice::Notice,
     templates::Target,
 };
 
@@ -26,6 +28,8 @@ use crate::{
 const FIRST_READ_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause after a failed read, when the login method names none.
 const LARGEST_READ_PAUSE: Duration = Duration::from_secs(60);
+/// Changes within this time are one for the application.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// What one login does.
 #[derive(Debug, Clone)]
@@ -42,8 +46,9 @@ pub struct LoginPlan {
     pub sinks: Vec<Sink>,
     /// Its templates, in the order of the configuration; variables come after files.
     pub templates: Vec<Target>,
-    /// The distinct commands of its templates. The number after the last one stands for the supervised process.
-    pub commands: Vec<ChangeCommand>,
+    /// The distinct ways in which its templates tell the application. The number after the last one stands for the
+    /// supervised process.
+    pub notices: Vec<Notice>,
     /// The rules for the machine.
     pub settings: Settings,
 }
@@ -178,7 +183,7 @@ pub fn plan(
         sinks: auto_auth.sinks.clone(),
         settings: settings(config, &auto_auth.method, &config.vault)?,
         templates: templates_of(""),
-        commands: Vec::new(),
+        notices: Vec::new(),
     }];
     for login in &stanza.logins {
         // The flags and variables of the connection tell about the first server, not about further ones.
@@ -203,11 +208,11 @@ pub fn plan(
             sinks: Vec::new(),
             settings: settings(config, &login.method, &login.vault)?,
             templates: templates_of(&login.name),
-            commands: Vec::new(),
+            notices: Vec::new(),
         });
     }
     for login in &mut logins {
-        complete(login);
+        complete(login, &stanza.notify);
     }
     Ok(Plan {
         logins,
@@ -246,12 +251,20 @@ fn without_effect(config: &AgentConfig) -> Vec<String> {
         .as_ref()
         .is_some_and(|cache| cache.persist.is_some());
     let caches = config.cache.as_ref().map(|cache| &cache.consistency);
+    let reloads = config.templates.iter().any(|template| {
+        let command = template.command.as_ref();
+        command.is_some_and(|command| command.reload_signal.is_some())
+    });
     let proxies = config.api_proxy.as_ref().map(|proxy| &proxy.consistency);
     let consistent = caches
         .into_iter()
         .chain(proxies)
         .any(|consistency| consistency.enforce || consistency.when_inconsistent.is_some());
     [
+        (
+            reloads,
+            "`exec.reload_signal` of a template has no effect: its command is run anew after each change; `leasehold.notify` sends signals to the application",
+        ),
         (rotates, "`log_rotate_*` has no effect: the log goes to the container's runtime, which rotates it"),
         (persists, "`cache.persist` has no effect: `leasehold.state_dir` hands token and leases over"),
         (consistent, "`enforce_consistency` and `when_inconsistent` have no effect: no such headers are sent"),
@@ -271,15 +284,25 @@ fn without_effect(config: &AgentConfig) -> Vec<String> {
 }
 
 /// Fills in what follows from the login's templates and sinks.
-fn complete(login: &mut LoginPlan) {
-    for target in &login.templates {
-        if let Target::File(template) = target
-            && let Some(command) = &template.command
-            && !login.commands.contains(command)
-        {
-            login.commands.push(command.clone());
-        }
-    }
+fn complete(login: &mut LoginPlan, notify: &[Notify]) {
+    let told: Vec<Vec<CommandId>> = login
+        .templates
+        .iter()
+        .map(|target| match target {
+            Target::File(template) => notices_of(template, notify)
+                .into_iter()
+                .map(|(notice, pace)| {
+                    number(
+                        &mut login.notices,
+                        &mut login.settings.commands,
+                        notice,
+                        pace,
+                    )
+                })
+                .collect(),
+            Target::Variable(_) => Vec::new(),
+        })
+        .collect();
     let severity = |fatal: bool| {
         if fatal {
             Severity::Fatal
@@ -287,19 +310,16 @@ fn complete(login: &mut LoginPlan) {
             Severity::Logged
         }
     };
-    for target in &login.templates {
+    for (target, commands) in login.templates.iter().zip(told) {
         login.settings.templates.push(match target {
             Target::File(template) => TemplateRules {
                 severity: severity(template.error_fatal),
-                command: template
-                    .command
-                    .as_ref()
-                    .and_then(|command| login.commands.iter().position(|known| known == command)),
+                commands,
                 wait: template.wait.map(|wait| (wait.min, wait.max)),
             },
             Target::Variable(template) => TemplateRules {
                 severity: severity(template.error_fatal),
-                command: Some(login.commands.len()),
+                commands: vec![login.notices.len()],
                 wait: None,
             },
         });
@@ -309,6 +329,68 @@ fn complete(login: &mut LoginPlan) {
     } else {
         Rule::On
     };
+}
+
+/// How the application is told of one file, and when.
+fn notices_of(template: &Template, notify: &[Notify]) -> Vec<(Notice, Pace)> {
+    let blocks = || {
+        notify
+            .iter()
+            .filter(|notify| notify.destination == template.destination)
+    };
+    let mut notices = Vec::new();
+    if let Some(change) = &template.command {
+        let mut change = change.clone();
+        if let Some(timeout) = blocks().find_map(|notify| notify.timeout) {
+            change.timeout = timeout;
+        }
+        let splay = blocks()
+            .map(|notify| notify.splay)
+            .max()
+            .unwrap_or_default();
+        let pace = Pace {
+            settle: SETTLE,
+            splay: splay.max(std::mem::take(&mut change.splay)),
+            first: First::Told,
+        };
+        notices.push((Notice::Command(change), pace));
+    }
+    for notify in blocks() {
+        let pace = Pace {
+            settle: SETTLE,
+            splay: notify.splay,
+            first: First::Passed,
+        };
+        if let Some(signal) = &notify.signal {
+            notices.push((Notice::Signal(signal.clone()), pace));
+        }
+        if let Some(request) = &notify.request {
+            let notice = Notice::Request {
+                request: request.clone(),
+                timeout: notify.timeout.unwrap_or(DEFAULT_NOTIFY_TIMEOUT),
+            };
+            notices.push((notice, pace));
+        }
+    }
+    notices
+}
+
+/// The number of a way to tell the application: equal ones are one, with the longer pause of both.
+fn number(
+    notices: &mut Vec<Notice>,
+    paces: &mut Vec<Pace>,
+    notice: Notice,
+    pace: Pace,
+) -> CommandId {
+    if let Some(known) = notices.iter().position(|known| *known == notice) {
+        if let Some(kept) = paces.get_mut(known) {
+            kept.splay = kept.splay.max(pace.splay);
+        }
+        return known;
+    }
+    notices.push(notice);
+    paces.push(pace);
+    notices.len() - 1
 }
 
 fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Settings, PlanError> {
@@ -342,6 +424,7 @@ fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Se
             largest_pause: method.max_backoff.unwrap_or(LARGEST_READ_PAUSE),
         },
         templates: Vec::new(),
+        commands: Vec::new(),
     })
 }
 
@@ -398,17 +481,54 @@ mod tests {
     fn templates_with_the_same_command_share_it() {
         let plan = with("").unwrap();
         let login = &plan.logins[0];
-        assert_eq!(login.commands.len(), 1);
+        assert_eq!(login.notices.len(), 1);
         let rules: Vec<_> = login
             .settings
             .templates
             .iter()
-            .map(|rules| (rules.severity, rules.command))
+            .map(|rules| (rules.severity, rules.commands.clone()))
             .collect();
         assert_eq!(
             rules,
-            [(Severity::Fatal, Some(0)), (Severity::Logged, Some(0))]
+            [(Severity::Fatal, vec![0]), (Severity::Logged, vec![0])]
         );
+    }
+
+    #[test]
+    fn whom_to_tell_is_said_per_file_and_equal_notices_are_one() {
+        let plan = with(
+            r#"leasehold {
+                 notify "/tmp/x" { signal = "HUP nginx" splay = "5s" timeout = "2s" }
+                 notify "/tmp/y" { signal = "SIGHUP nginx" request = "http://localhost:1/r" }
+               }"#,
+        )
+        .unwrap();
+        let login = &plan.logins[0];
+        let shown: Vec<_> = login.notices.iter().map(Notice::shown).collect();
+        assert_eq!(
+            shown,
+            [
+                "command `true`",
+                "signal `SIGHUP nginx`",
+                "command `true`",
+                "request `POST http://localhost:1/r`"
+            ],
+            "the first command has a limit of its own"
+        );
+        let told: Vec<_> = login
+            .settings
+            .templates
+            .iter()
+            .map(|rules| rules.commands.clone())
+            .collect();
+        assert_eq!(told, [vec![0, 1], vec![2, 1, 3]]);
+        let splays: Vec<_> = login
+            .settings
+            .commands
+            .iter()
+            .map(|pace| pace.splay.as_secs())
+            .collect();
+        assert_eq!(splays, [5, 5, 0, 0]);
     }
 
     #[test]

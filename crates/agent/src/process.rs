@@ -175,7 +175,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The command for a log line: the program's name, or the beginning of the shell's line.
-fn shown(command: &Command) -> String {
+#[must_use]
+pub fn shown(command: &Command) -> String {
     match command {
         Command::Shell(line) => line.chars().take(60).collect(),
         Command::Program(words) => words.first().cloned().unwrap_or_default(),

@@ -28,7 +28,7 @@ use crate::{
     process, sentence,
     sinks::{self, Content as SinkContent},
     state::{Kept, KeptSecret, StateFolder},
-    status::{LoginStatus, SecretStatus, TemplateStatus},
+    status::{LoginStatus, NoticeStatus, SecretStatus, TemplateStatus},
     supervisor::Supervisor,
     templates::Loaded,
 };
@@ -269,6 +269,17 @@ impl Session {
                     rendered: rendered == Rule::On,
                     error: failure.cloned().map(Into::into),
                 });
+        // The supervised process has no entry: it is no notice, and ends the agent when it fails.
+        let notices = self.machine.outcomes().filter_map(|(id, outcome)| {
+            let notice = self.plan.notices.get(id)?;
+            Some(NoticeStatus {
+                name: notice.shown(),
+                kind: notice.kind().to_owned(),
+                told: outcome.told(),
+                failed: outcome.failed(),
+                error: outcome.failure().cloned().map(Into::into),
+            })
+        });
         LoginStatus {
             name: self.plan.name.clone(),
             logged_in: self.machine.token().usable().is_some(),
@@ -279,6 +290,7 @@ impl Session {
             error: self.trouble().cloned().map(Into::into),
             secrets: secrets.collect(),
             templates: templates.collect(),
+            notices: notices.collect(),
         }
     }
 
@@ -504,7 +516,7 @@ impl Session {
             }
             Action::Render(id) => self.render(id),
             Action::WriteSinks(generation) => self.write_sinks(generation),
-            Action::Run(id) if id == self.plan.commands.len() => {
+            Action::Run(id) if id == self.plan.notices.len() => {
                 self.awaits_process = true;
                 if self.ready {
                     self.run_process();
@@ -530,7 +542,10 @@ impl Session {
         };
         let mut machine = host::Machine::new(self.context.environment.clone());
         let rendering = template.render(&self.snapshot, &mut machine);
-        if rendering.outcome == RenderOutcome::Written {
+        if matches!(
+            rendering.outcome,
+            RenderOutcome::Created | RenderOutcome::Written
+        ) {
             let (source, destination) = (template.source(), template.destination());
             let text = format!("(runner) rendered {source:?} => {destination:?}");
             self.context.log.info(AGENT, text);

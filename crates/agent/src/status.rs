@@ -38,6 +38,24 @@ pub struct LoginStatus {
     pub secrets: Vec<SecretStatus>,
     /// Its templates.
     pub templates: Vec<TemplateStatus>,
+    /// How it tells the application of changes.
+    #[serde(default)]
+    pub notices: Vec<NoticeStatus>,
+}
+
+/// One way in which the application is told of changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoticeStatus {
+    /// What it is, for people.
+    pub name: String,
+    /// `command`, `signal` or `request`.
+    pub kind: String,
+    /// How often it succeeded.
+    pub told: u64,
+    /// How often it failed.
+    pub failed: u64,
+    /// Its last failure, unless it has succeeded since.
+    pub error: Option<ErrorStatus>,
 }
 
 /// A failure.
@@ -145,6 +163,16 @@ impl Status {
                     "not rendered"
                 };
                 let _ = writeln!(text, "  {}: {there}", template.destination);
+            }
+            for notice in &login.notices {
+                let _ = writeln!(
+                    text,
+                    "  {}: {} times, failed {} times",
+                    notice.name, notice.told, notice.failed
+                );
+                if let Some(error) = &notice.error {
+                    let _ = writeln!(text, "    last failure: {}", error.text);
+                }
             }
             if let Some(error) = &login.error {
                 let _ = writeln!(text, "  last error ({}): {}", error.class, error.text);

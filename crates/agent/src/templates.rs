@@ -187,6 +187,7 @@ fn place(configured: &Configured, output: &[u8]) -> RenderOutcome {
         },
     };
     match volume::place(Path::new(&configured.destination), output, &placing) {
+        Ok(Placed::Created) => RenderOutcome::Created,
         Ok(Placed::Written) => RenderOutcome::Written,
         Ok(Placed::Unchanged) => RenderOutcome::Unchanged,
         Err(error) => {

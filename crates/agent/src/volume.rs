@@ -69,7 +69,9 @@ impl Default for Placing {
 /// What writing came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
-    /// The file is new or has new content.
+    /// The file was not there.
+    Created,
+    /// The file was there and has new content or another owner.
     Written,
     /// The file had this content and owner already, and was not touched.
     Unchanged,
@@ -162,7 +164,11 @@ pub fn place(path: &Path, content: &[u8], placing: &Placing) -> Result<Placed, V
             AtFlags::empty(),
         );
     }
-    written.map(|()| Placed::Written)
+    let placed = match old {
+        Some(_) => Placed::Written,
+        None => Placed::Created,
+    };
+    written.map(|()| placed)
 }
 
 /// Checks that files can be made next to `path`, by making one and removing it.

@@ -16,6 +16,7 @@ mod error;
 mod foreign;
 mod listener;
 mod log;
+mod notify;
 mod proxy;
 mod reading;
 mod server;
@@ -41,6 +42,9 @@ pub use listener::{
     SocketOwner, UnixSocket,
 };
 pub use log::{Log, LogFormat, LogLevel};
+pub use notify::{
+    DEFAULT_NOTIFY_TIMEOUT, LONGEST_SPLAY, LocalRequest, Notify, NotifyError, ProcessSignal,
+};
 pub use proxy::{ApiProxy, Cache, Consistency, Persist, UseAutoAuthToken, WhenInconsistent};
 pub use server::{DEFAULT_NUM_RETRIES, Server};
 pub use signal::Signal;

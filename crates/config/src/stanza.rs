@@ -1,6 +1,7 @@
 //! The `leasehold` block: what our injector tells our agent and no other agent knows.
 
 use crate::auto_auth::Method;
+use crate::notify::Notify;
 use crate::reading::{Block, Unknown};
 use crate::server::Server;
 use crate::writing::Object;
@@ -24,6 +25,8 @@ pub struct Leasehold {
     pub logins: Vec<Login>,
     /// Which of them a template reads with, as pairs of its destination and the login's name.
     pub template_logins: Vec<(String, String)>,
+    /// Whom to tell that a template's file has changed.
+    pub notify: Vec<Notify>,
 }
 
 /// A further login: the block `leasehold.logins`.
@@ -81,6 +84,11 @@ impl Leasehold {
                 .filter_map(Login::read)
                 .collect(),
             template_logins: block.map("template_logins"),
+            notify: block
+                .labelled_blocks("notify", Notify::KEYS)
+                .iter()
+                .filter_map(Notify::read)
+                .collect(),
         };
         block.finish(Unknown::Warned);
         leasehold
@@ -97,6 +105,7 @@ impl Leasehold {
         object.texts("findings", &self.findings);
         object.objects("logins", self.logins.iter().map(Login::write));
         object.map("template_logins", &self.template_logins);
+        object.objects("notify", self.notify.iter().map(Notify::write));
         object
     }
 }

@@ -10,7 +10,7 @@ pub(crate) fn check(config: &AgentConfig) -> Vec<Finding> {
     check_presence(config, &mut broken);
     check_login(config, &mut broken);
     check_methods(config, &mut broken);
-    check_further_logins(config, &mut broken);
+    check_stanza(config, &mut broken);
     check_proxy(config, &mut broken);
     check_supervisor(config, &mut broken);
     check_tls(config, &mut broken);
@@ -118,7 +118,7 @@ fn check_methods(config: &AgentConfig, broken: &mut Broken) {
     }
 }
 
-fn check_further_logins(config: &AgentConfig, broken: &mut Broken) {
+fn check_stanza(config: &AgentConfig, broken: &mut Broken) {
     let Some(ours) = &config.leasehold else {
         return;
     };
@@ -144,16 +144,23 @@ fn check_further_logins(config: &AgentConfig, broken: &mut Broken) {
                 ),
             );
         }
-        let known = |t: &crate::Template| t.destination == *destination;
-        if !config.templates.iter().any(known) {
-            broken.add(
-                "leasehold.template_logins",
-                format!(
-                    "names the destination `{}`, which no template has",
-                    destination.escape_debug()
-                ),
-            );
-        }
+        check_destination(config, "leasehold.template_logins", destination, broken);
+    }
+    for notify in &ours.notify {
+        check_destination(config, "leasehold.notify", &notify.destination, broken);
+    }
+}
+
+fn check_destination(config: &AgentConfig, key: &str, destination: &str, broken: &mut Broken) {
+    let known = |t: &crate::Template| t.destination == destination;
+    if !config.templates.iter().any(known) {
+        broken.add(
+            key,
+            format!(
+                "names the destination `{}`, which no template has",
+                destination.escape_debug()
+            ),
+        );
     }
 }
 

@@ -69,6 +69,8 @@ fn row(annotation: &Annotation) -> String {
             .map(|word| format!("`{word}`"))
             .collect::<Vec<_>>()
             .join(", "),
+        Kind::Signal => "signal and program".to_owned(),
+        Kind::LocalRequest => "request".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::Written => "written by the injector".to_owned(),
     };

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::core::{
     chance::{Chance, between},
-    commands::Commands,
+    commands::{Commands, Outcome, Pace},
     failure::Failure,
     message::{Action, AdoptedSecret, Event, Leave, Level, Line, Stop},
     moment::Moment,
-    rendering::{DependencyId, Template, TemplateRules},
+    rendering::{CommandId, DependencyId, Template, TemplateRules},
     secrets::{Secret, SecretRules},
     token::{Generation, Grant, LoginPauses, TokenKeeper, Verdict},
 };
@@ -53,6 +53,8 @@ pub struct Settings {
     pub secrets: SecretRules,
     /// The templates in the order of the configuration.
     pub templates: Vec<TemplateRules>,
+    /// When each command, signal and request is due.
+    pub commands: Vec<Pace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +101,11 @@ impl Machine {
                 .cloned()
                 .map(Template::new)
                 .collect(),
+            commands: Commands::new(settings.commands.clone()),
             settings,
             chance,
             old_tokens: Vec::new(),
             secrets: BTreeMap::new(),
-            commands: Commands::new(),
             sinks: Sinks::Written,
             complete: false,
             adopted: false,
@@ -154,7 +156,7 @@ impl Machine {
             .chain(sinks)
             .chain(revocations)
             .chain(self.token.wakes())
-            .chain(self.commands.wakes().filter(|_| self.is_quiet()))
+            .chain(self.commands.wakes(self.files()))
             .min()
     }
 
@@ -187,6 +189,11 @@ impl Machine {
                 template.failure(),
             )
         })
+    }
+
+    /// How telling the application went, for `status` and metrics.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (CommandId, &Outcome)> {
+        self.commands.outcomes()
     }
 
     /// The failure that stands in the way now: of the login, else of a secret, else of a template.

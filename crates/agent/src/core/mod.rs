@@ -3,7 +3,7 @@
 
 pub mod backoff;
 pub mod chance;
-mod commands;
+pub mod commands;
 pub mod failure;
 pub mod lifetime;
 pub mod machine;

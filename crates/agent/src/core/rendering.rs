@@ -9,7 +9,7 @@ use crate::core::{backoff::Backoff, chance::Chance, failure::Failure, moment::Mo
 pub type DependencyId = u32;
 /// Names a template: its place in the configuration.
 pub type TemplateId = usize;
-/// Names one command out of the distinct ones in the configuration.
+/// Names one command, signal or request out of the distinct ones in the configuration.
 pub type CommandId = usize;
 
 /// Whether a template's failure counts.
@@ -26,8 +26,8 @@ pub enum Severity {
 pub struct TemplateRules {
     /// Whether a failure counts.
     pub severity: Severity,
-    /// What to run after the file has changed.
-    pub command: Option<CommandId>,
+    /// Whom to tell after the file has changed.
+    pub commands: Vec<CommandId>,
     /// After the first rendering, wait for this long without a change, and at most for that long.
     pub wait: Option<(Duration, Duration)>,
 }
@@ -39,7 +39,9 @@ pub enum RenderOutcome {
     Incomplete,
     /// The file has this content already.
     Unchanged,
-    /// The file was written.
+    /// The file was not there and was written.
+    Created,
+    /// The file was there and has new content.
     Written,
     /// The template failed, or its file could not be written.
     Failed(Failure),
@@ -133,7 +135,7 @@ impl Template {
         self.rendering = false;
         match outcome {
             RenderOutcome::Incomplete => None,
-            RenderOutcome::Unchanged | RenderOutcome::Written => {
+            RenderOutcome::Unchanged | RenderOutcome::Created | RenderOutcome::Written => {
                 self.rendered = true;
                 self.failed = None;
                 self.trouble.reset();

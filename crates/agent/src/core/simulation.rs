@@ -122,10 +122,11 @@ pub(crate) fn settings(templates: usize) -> Settings {
         templates: (0..templates)
             .map(|id| TemplateRules {
                 severity: Severity::Fatal,
-                command: Some(id),
+                commands: vec![id],
                 wait: None,
             })
             .collect(),
+        commands: Vec::new(),
     }
 }
 

@@ -108,6 +108,33 @@ pub(super) fn prometheus(status: &Status, counts: &Counts, now: Moment) -> Strin
         "1 while something of this class stands in the way",
         &classes,
     );
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count beyond 2^53 is not reached"
+    )]
+    let told: Vec<(String, f64)> = ["command", "signal", "request"]
+        .into_iter()
+        .flat_map(|kind| {
+            let all = status.logins.iter().flat_map(|login| &login.notices);
+            let (told, failed) = all
+                .filter(|notice| notice.kind == kind)
+                .fold((0, 0), |sum, notice| {
+                    (sum.0 + notice.told, sum.1 + notice.failed)
+                });
+            [("success", told), ("failure", failed)].map(|(result, count)| {
+                (
+                    format!("{{kind=\"{kind}\",result=\"{result}\"}}"),
+                    count as f64,
+                )
+            })
+        })
+        .collect();
+    figure(
+        "leasehold_agent_notifications_total",
+        "counter",
+        "how often the application was told of a change",
+        &told,
+    );
     for (name, value) in counters(counts) {
         #[expect(
             clippy::cast_precision_loss,

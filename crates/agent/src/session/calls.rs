@@ -12,8 +12,8 @@ use crate::{
         rendering::{CommandId, DependencyId},
         token::{Generation, Grant},
     },
-    process, sentence,
-    session::{Report, SINK, Session, grant, shown},
+    sentence,
+    session::{AGENT, Report, SINK, Session, grant, shown},
     sinks::{self, Content as SinkContent},
     volume::Placed,
 };
@@ -133,7 +133,7 @@ impl Session {
             for sink in all.iter() {
                 match sinks::write(sink, &content, &client, &context.environment).await {
                     Ok(Placed::Unchanged) => {}
-                    Ok(Placed::Written) => context.log.say(
+                    Ok(Placed::Created | Placed::Written) => context.log.say(
                         &Line::new(Level::Info, SINK, "token written")
                             .with("path", sink.path.clone()),
                     ),
@@ -148,15 +148,13 @@ impl Session {
     }
 
     pub(super) fn run(&self, id: CommandId) {
-        let Some(change) = self.plan.commands.get(id).cloned() else {
+        let Some(notice) = self.plan.notices.get(id).cloned() else {
             return;
         };
-        let (environment, children) = (
-            self.context.environment.clone(),
-            self.context.children.clone(),
-        );
+        let context = self.context.clone();
         self.spawn(async move {
-            let result = process::run(&change, &environment, &children).await;
+            let result = notice.give(&context.environment, &context.children).await;
+            let result = result.map(|words| context.log.info(AGENT, format!("(runner) {words}")));
             Report::Event(Event::CommandEnded(id, result))
         });
     }

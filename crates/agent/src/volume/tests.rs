@@ -21,7 +21,7 @@ fn writes_a_new_file_with_mode_and_missing_folders() {
     };
     assert_eq!(
         place(&path, b"DB_USER=x", &placing).unwrap(),
-        Placed::Written
+        Placed::Created
     );
     assert_eq!(fs::read(&path).unwrap(), b"DB_USER=x");
     assert_eq!(mode(&path), 0o440);

@@ -1,10 +1,16 @@
 //! Telling the application: commands after a change, and the process with secrets in its environment.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::Stdio,
+};
 
-use leasehold_testkit::wait;
+use leasehold_testkit::{process, wait};
+use rustix::process::Signal;
 
-use crate::place::{DEADLINE, Place};
+use crate::place::{APP, Agent, DEADLINE, EVERY_SECOND, Place};
 
 #[test]
 fn runs_the_command_of_a_changed_file_once_and_not_for_the_same_content() {
@@ -61,4 +67,119 @@ fn supervises_a_process_with_secrets_in_its_environment() {
         "the agent ends with the status of its process: {}",
         place.log()
     );
+}
+
+/// A configuration that tells the application of changes by this `notify` block.
+fn notify(place: &Place, block: &str) {
+    place.configure(
+        "config.hcl",
+        &format!(
+            "{APP} {EVERY_SECOND} leasehold {{
+               mode = \"native\" state_dir = \"FOLDER/state\"
+               notify \"FOLDER/app\" {{ {block} }}
+             }}"
+        ),
+    );
+}
+
+/// A process with a name of its own that notes each SIGHUP in the file `heard`.
+fn server_called(place: &Place, name: &str) -> Agent {
+    let program = place.path(name);
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    let mut command = process::guarded(&program);
+    let script = format!(
+        "trap 'echo heard >> {0}/heard' HUP; touch {0}/trapped; while :; do sleep 0.05; done",
+        place.folder.path().display()
+    );
+    command.args(["-c", &script]).stdin(Stdio::null());
+    let server = Agent(process::spawn(command).unwrap());
+    place.await_file("trapped");
+    server
+}
+
+#[test]
+fn signals_a_process_by_its_name_after_a_change_and_not_for_the_first_file() {
+    let place = Place::with_secret("one");
+    // Unique on this machine, where tests run beside each other.
+    let name = format!("server-{}", std::process::id());
+    let _server = server_called(&place, &name);
+    notify(&place, &format!("signal = \"SIGHUP {name}\""));
+    let _agent = place.start("config.hcl");
+    place.await_file("state/ready");
+    place.secret("two");
+    wait::until_true("the signal is heard", DEADLINE, || {
+        place.file("heard").is_some()
+    });
+    assert_eq!(
+        place.file("app").as_deref(),
+        Some("two"),
+        "the file is first"
+    );
+    assert_eq!(
+        place.file("heard").as_deref(),
+        Some("heard\n"),
+        "heard once"
+    );
+    wait::until_true("the log tells of it", DEADLINE, || {
+        place
+            .log()
+            .contains(&format!("signal `SIGHUP {name}` was sent to 1 process"))
+    });
+}
+
+#[test]
+fn a_process_that_is_not_there_is_reported_and_stops_nothing() {
+    let place = Place::with_secret("one");
+    notify(&place, "signal = \"SIGHUP no-such-server\"");
+    let mut agent = place.start("config.hcl");
+    place.await_file("state/ready");
+    place.secret("two");
+    wait::until_true("the failure is told", DEADLINE, || {
+        place.log().contains("no process has this name among the")
+    });
+    place.secret("three");
+    wait::until_true("the next value comes", DEADLINE, || {
+        place.file("app").as_deref() == Some("three")
+    });
+    let config = place.path("config.hcl").display().to_string();
+    let status = place.run(&["status", "-o", "json", "--config", &config]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let notice = &status["logins"][0]["notices"][0];
+    assert_eq!(notice["name"], "signal `SIGHUP no-such-server`");
+    assert!(notice["failed"].as_u64().unwrap() >= 1, "{notice}");
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.ends(), 0);
+}
+
+#[test]
+fn asks_a_port_of_the_pod_after_a_change_until_it_answers_well() {
+    let place = Place::with_secret("one");
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = door.local_addr().unwrap().port();
+    notify(
+        &place,
+        &format!("request = \"PUT http://localhost:{port}/-/reload\" timeout = \"20s\""),
+    );
+    let _agent = place.start("config.hcl");
+    place.await_file("state/ready");
+    place.secret("two");
+    let mut asked = Vec::new();
+    for status in ["500 Not Yet", "200 OK"] {
+        let (mut stream, _) = door.accept().unwrap();
+        let mut head = [0; 512];
+        let read = stream.read(&mut head).unwrap();
+        asked.push(String::from_utf8_lossy(&head[..read]).into_owned());
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: 6\r\n\r\nsecret"
+        )
+        .unwrap();
+    }
+    for head in &asked {
+        assert!(head.starts_with("PUT /-/reload HTTP/1.1\r\n"), "{head}");
+    }
+    wait::until_true("the log tells of both answers", DEADLINE, || {
+        let log = place.log();
+        log.contains("the answer is 500") && log.contains("/-/reload` was answered with 200")
+    });
 }

@@ -141,3 +141,30 @@ fn further_logins_are_whole_and_referred_to_by_name() {
         "line 2: `leasehold.logins.method.config.path` is missing",
     );
 }
+
+#[test]
+fn whom_to_tell_belongs_to_a_template() {
+    let file = |notify: &str| {
+        format!(
+            "{LOGIN} template {{ contents=\"x\" destination=\"/a\" }}\nleasehold {{ {notify} }}"
+        )
+    };
+    assert_eq!(
+        problems(&file(
+            "notify \"/a\" { signal = \"HUP nginx\" splay = \"5s\" }"
+        )),
+        [""; 0]
+    );
+    check(
+        &file("notify \"/b\" { signal = \"HUP nginx\" }"),
+        "`/b`, which no template has",
+    );
+    check(
+        &file("notify \"/a\" { request = \"http://vault:8200/\" }"),
+        "has a host that is not the pod itself; accepted is a method and an address",
+    );
+    check(
+        &file("notify \"/a\" { splay = \"1h\" }"),
+        "`leasehold.notify.splay` is longer than five minutes",
+    );
+}

@@ -216,6 +216,7 @@ fn ours(role: Role, spec: &Spec<'_>, report: &Report) -> Leasehold {
                     .map(|d| (d.clone(), login.name.clone()))
             })
             .collect(),
+        notify: spec.notify.clone(),
     }
 }
 

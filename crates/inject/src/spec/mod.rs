@@ -7,6 +7,7 @@ mod agent;
 mod container;
 mod further;
 mod login;
+mod notify;
 mod reader;
 mod secrets;
 mod telemetry;
@@ -41,6 +42,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) login: Login<'a>,
     /// Further logins, for some of the secrets.
     pub(crate) further: Vec<Further<'a>>,
+    /// Whom the agent tells of a change.
+    pub(crate) notify: Vec<leasehold_config::Notify>,
     /// The agent's containers.
     pub(crate) container: Container<'a>,
     /// Cache, listener, connections, telemetry.
@@ -98,6 +101,7 @@ impl<'a> Spec<'a> {
             server,
             login,
             further: Vec::new(),
+            notify: Vec::new(),
             container,
             listener,
             engine,
@@ -106,6 +110,13 @@ impl<'a> Spec<'a> {
         spec.agent.place(&mut reader, review, &spec.container);
         spec.agent.choose_variant(&mut reader, &spec.secrets);
         spec.further = further::read(&mut reader, &spec.agent, &spec.container, &spec.secrets);
+        spec.notify = notify::read(
+            &mut reader,
+            pod,
+            &spec.agent,
+            &spec.container,
+            &spec.secrets,
+        );
         spec
     }
 

@@ -6,6 +6,7 @@
 
 pub mod container;
 pub mod login;
+pub mod notify;
 pub mod ours;
 pub mod secrets;
 pub mod switch;
@@ -67,6 +68,10 @@ pub enum Kind {
     JsonOrText,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A signal and the name of a program.
+    Signal,
+    /// A request to a port of the pod itself.
+    LocalRequest,
     /// Any text.
     Text,
     /// Written by the injector, read by people.
@@ -177,6 +182,8 @@ impl Kind {
             Self::Path => "an absolute path".to_owned(),
             Self::JsonOrText => "a JSON value, or a plain text".to_owned(),
             Self::Choice(words) => words.join(", "),
+            Self::Signal => leasehold_config::ProcessSignal::ACCEPTED.to_owned(),
+            Self::LocalRequest => leasehold_config::LocalRequest::ACCEPTED.to_owned(),
             Self::Text => "any text".to_owned(),
             Self::Written => "nothing: the injector writes it".to_owned(),
         }
@@ -193,6 +200,7 @@ pub fn all() -> impl Iterator<Item = &'static Annotation> {
         container::ALL,
         telemetry::ALL,
         ours::ALL,
+        notify::ALL,
     ]
     .into_iter()
     .flatten()

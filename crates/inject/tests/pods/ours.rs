@@ -846,3 +846,79 @@ fn an_image_that_is_named_or_pinned_is_kept_and_its_lack_of_a_shell_told() {
     assert_eq!(pinned_pod.agent()["image"], pinned);
     assert!(pinned_pod.has_finding("needs a shell"));
 }
+
+#[test]
+fn an_application_can_be_told_of_a_change_by_signal_and_by_request() {
+    let asked = [
+        ("agent-inject-secret-db", "kv/data/db"),
+        ("agent-inject-secret-tls", "kv/data/tls"),
+        ("leasehold.dev/notify-signal", "hup nginx"),
+        (
+            "leasehold.dev/notify-request-db",
+            "http://localhost:9000/-/reload",
+        ),
+        ("leasehold.dev/notify-splay-db", "10s"),
+        ("leasehold.dev/notify-timeout", "2s"),
+    ];
+    let shared = Request::with(&asked)
+        .spec("shareProcessNamespace", true.into())
+        .patched();
+    let told = |annotation: &Option<String>| {
+        let name = annotation.as_deref().unwrap_or_default();
+        name.starts_with("leasehold.dev/")
+    };
+    assert!(!shared.findings.iter().any(|f| told(&f.annotation)));
+    assert_eq!(
+        config(shared.agent())["leasehold"]["notify"],
+        json!([
+            {
+                "destination": "/vault/secrets/db",
+                "signal": "SIGHUP nginx",
+                "request": "POST http://localhost:9000/-/reload",
+                "timeout": "2s",
+                "splay": "10s",
+            },
+            { "destination": "/vault/secrets/tls", "signal": "SIGHUP nginx", "timeout": "2s" },
+        ])
+    );
+    let apart = Request::with(&asked).patched();
+    assert!(
+        apart.has_finding("do not share their process namespace"),
+        "{:?}",
+        apart.findings
+    );
+    let established = Request::with(&asked)
+        .settings(|s| s.agent_flavour = Some(Flavour::Vault))
+        .patched();
+    assert!(
+        established.has_finding("with a command such as `pkill -HUP nginx`"),
+        "{:?}",
+        established.findings
+    );
+}
+
+#[test]
+fn a_request_to_another_host_is_denied_in_words() {
+    for (name, value, part) in [
+        (
+            "notify-request",
+            "http://vault:8200/",
+            "accepted: a method and an address of the pod itself",
+        ),
+        (
+            "notify-signal-web",
+            "nginx",
+            "accepted: the name of a signal",
+        ),
+        (
+            "notify-splay",
+            "1h",
+            "accepted: a number with one of the units",
+        ),
+    ] {
+        let key = format!("leasehold.dev/{name}");
+        let outcome = Request::with(&[("agent-inject-secret-web", "kv/data/web"), (&key, value)]);
+        let words = outcome.denied();
+        assert!(words.contains(part) && words.contains(&key), "{words}");
+    }
+}

@@ -141,10 +141,19 @@ impl Machine {
         };
         let pause = template.rendered(now, outcome, &mut *self.chance);
         let severity = template.rules.severity;
-        if *outcome == RenderOutcome::Written
-            && let Some(command) = template.rules.command
-        {
-            self.commands.want(command);
+        let changed = match outcome {
+            RenderOutcome::Created | RenderOutcome::Written => template.rules.commands.as_slice(),
+            RenderOutcome::Unchanged | RenderOutcome::Incomplete | RenderOutcome::Failed(_) => &[],
+        };
+        for &command in changed {
+            if *outcome == RenderOutcome::Created && !self.commands.follows_first(command) {
+                continue;
+            }
+            if self.complete {
+                self.commands.want(now, command, &mut *self.chance);
+            } else {
+                self.commands.want_now(now, command);
+            }
         }
         if let (RenderOutcome::Failed(failure), Some(pause)) = (outcome, pause) {
             self.say(
@@ -202,11 +211,14 @@ impl Machine {
         let line = Line::new(Level::Error, AGENT, format!("(runner) {failure}"));
         if self.settings.exit_when_complete == Rule::On {
             // A failing command does not fail the init container, nor hold it back.
-            self.commands.succeeded(command);
+            self.commands.left_failed(command, failure);
             self.say(line);
             return;
         }
-        let after = match self.commands.failed(now, command, &mut *self.chance) {
+        let after = match self
+            .commands
+            .failed(now, command, failure, &mut *self.chance)
+        {
             AfterFailure::TriedAgain(pause) => format!("tried again after {}", seconds(pause)),
             AfterFailure::GivenUp => "not tried again before its file changes".to_owned(),
         };

@@ -1,6 +1,7 @@
 //! What is due once an event has been taken in: calls, renderings, commands, and the end.
 
 use crate::core::{
+    commands::Files,
     machine::{AUTH, HAND_OVER, Machine, Rule, Sinks},
     message::{Action, Level, Line},
     moment::Moment,
@@ -63,9 +64,8 @@ impl Machine {
                 self.actions.push(Action::Render(id));
             }
         }
-        if self.is_quiet()
-            && let Some(command) = self.commands.take_due(now)
-        {
+        let files = self.files();
+        if let Some(command) = self.commands.take_due(now, files) {
             self.actions.push(Action::Run(command));
         }
     }
@@ -79,10 +79,11 @@ impl Machine {
             .any(Secret::is_in_flight)
     }
 
-    /// Whether no file is about to change, so that a command finds all of them in place.
-    pub(super) fn is_quiet(&self) -> bool {
-        !self.templates.iter().any(Template::is_rendering)
-            && !self.secrets.values().any(Secret::is_in_flight)
+    /// Whether files are about to change: a command is to find all of them in place.
+    pub(super) fn files(&self) -> Files {
+        let moves = self.templates.iter().any(Template::is_rendering)
+            || self.secrets.values().any(Secret::is_in_flight);
+        if moves { Files::Moving } else { Files::Settled }
     }
 
     fn settle_end(&mut self, now: Moment) {

@@ -463,7 +463,7 @@ fn a_failing_template_ends_the_agent_at_once_unless_its_failures_are_only_logged
 fn several_changes_close_together_run_a_command_once() {
     let mut settings = settings(2);
     for template in &mut settings.templates {
-        template.command = Some(0);
+        template.commands = vec![0];
     }
     let kinds = [(1, Kind::Static), (2, Kind::Static)];
     let mut world = World::new(settings, vec![vec![1], vec![2]], kinds, 1);
