@@ -1,35 +1,36 @@
 //! Self-made certificates without a leader in the path: replicas share an authority through a Secret, each signs its own
 //! short-lived serving certificate, and all of them keep the caBundle of the webhook configurations. This module is the
-//! driver: it watches, asks `rotation` what is due, and does it. Every step may be taken by any replica at any time, and
-//! taking it twice does no harm.
+//! driver: it asks `rotation` what is due and does it, woken by `watching`. Every step may be taken by any replica at any
+//! time, and taking it twice does no harm.
 
 pub mod bundle;
+pub mod bundles;
 pub mod certificate;
+pub mod given;
 pub mod lease;
+mod request;
 pub mod rotation;
 pub mod secret;
+mod watching;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
 use jiff::Timestamp;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use kube_runtime::{WatchStreamExt as _, watcher};
 
-use crate::authority::bundle::{Kind, Others};
-use crate::authority::certificate::{Authority, CertificateError, Signed};
+use crate::authority::bundle::Others;
+use crate::authority::bundles::{BETWEEN_WRITES, Bundles};
+use crate::authority::certificate::{Authority, Signed};
+use crate::authority::request::{StepError, within};
 use crate::authority::rotation::{Lengths, Retired, Step, Stored, Trusted};
+use crate::authority::watching::{Event, watches};
 use crate::cluster::client::Cluster;
 use crate::server::metrics::Metrics;
-use crate::server::options::{FileBundle, Plan, Sharing, Webhooks};
+use crate::server::options::{Plan, Sharing};
 use crate::server::readiness::Readiness;
 use crate::server::tls::Serving;
 
@@ -40,37 +41,10 @@ pub const CONDITION: &str = "a serving certificate in the webhook's caBundle";
 const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 /// Pause after a step that failed, doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-/// Shortest time between two writes of one bundle, should another program insist on a different one.
-const BETWEEN_WRITES: Duration = Duration::from_secs(1);
-/// How long one request to the API server may take.
-const REQUEST: Duration = Duration::from_secs(10);
 
 /// Who this replica is, in the Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity(pub String);
-
-/// What a watch brought.
-enum Event {
-    Secret(secret::Seen),
-    Bundle(Kind, bundle::Seen),
-    /// A watch failed and tries again: what it should have brought is read at the next look.
-    Failed(&'static str, String),
-}
-
-/// A step that failed.
-#[derive(Debug, thiserror::Error)]
-enum StepError {
-    #[error("failed to {doing}")]
-    Api {
-        doing: &'static str,
-        #[source]
-        source: kube::Error,
-    },
-    #[error("failed to {0}: the API server did not answer in time")]
-    Slow(&'static str),
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-}
 
 /// Keeps certificates and bundle right for as long as the server runs.
 pub async fn keep(
@@ -106,57 +80,6 @@ pub async fn keep(
             },
         }
     }
-}
-
-/// Keeps the bundle right that a file holds, for certificates that somebody else makes.
-pub async fn keep_file_bundle(bundle: FileBundle, client: kube::Client) {
-    let cluster = Cluster {
-        client,
-        namespace: String::new(),
-    };
-    let mut events = watches(&cluster, &Sharing::Alone, &bundle.webhooks);
-    let mut bundles = Bundles::new(bundle.webhooks.clone(), Others::Refused);
-    let mut pause = PAUSES.0;
-    loop {
-        let wait = match file_bundle(&bundle, &cluster, &mut bundles).await {
-            Ok(()) => {
-                pause = PAUSES.0;
-                // The file may change without an event.
-                Duration::from_secs(10)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the caBundle is not as it should be; trying again");
-                pause = (pause * 2).min(PAUSES.1);
-                pause
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            event = events.next() => match event {
-                Some(Event::Bundle(kind, seen)) => bundles.saw(kind, &seen),
-                Some(_) => {}
-                None => return,
-            },
-        }
-    }
-}
-
-async fn file_bundle(
-    bundle: &FileBundle,
-    cluster: &Cluster,
-    bundles: &mut Bundles,
-) -> Result<(), String> {
-    crate::server::files::certificates(&bundle.file).map_err(|error| crate::chain(&error))?;
-    let text = crate::server::files::read(&bundle.file, "certificate")
-        .map_err(|error| crate::chain(&error))?;
-    bundles
-        .refresh(&cluster.client)
-        .await
-        .map_err(|error| crate::chain(&error))?;
-    bundles
-        .write(&cluster.client, &text)
-        .await
-        .map_err(|error| crate::chain(&error))
 }
 
 struct Keeper {
@@ -343,8 +266,10 @@ impl Keeper {
             self.stored = Some(next);
             return Ok(None);
         };
-        // The first authority is not worth waiting for: whoever stores it first wins.
-        if self.stored.is_some()
+        // Without an authority that can sign there is nothing to wait for: whoever stores one first wins.
+        let can_sign =
+            |stored: &Stored| stored.signing.check().is_ok() && stored.signing.ends > now;
+        if self.stored.as_ref().is_some_and(can_sign)
             && lease::take(&self.leases, lease, &self.identity.0, now).await == lease::Turn::Theirs
         {
             return Ok(Some(Duration::from_secs(5)));
@@ -399,96 +324,6 @@ impl Keeper {
     }
 }
 
-/// The bundles of the webhook configurations.
-struct Bundles {
-    configurations: Vec<(Kind, String, bundle::Seen)>,
-    others: Others,
-    written: Option<tokio::time::Instant>,
-}
-
-impl Bundles {
-    fn new(webhooks: Webhooks, others: Others) -> Self {
-        let named = [
-            (Kind::Mutating, webhooks.mutating),
-            (Kind::Validating, webhooks.validating),
-        ];
-        let configurations = named
-            .into_iter()
-            .filter(|(_, name)| !name.is_empty())
-            .map(|(kind, name)| (kind, name, bundle::Seen::Nothing))
-            .collect();
-        Self {
-            configurations,
-            others,
-            written: None,
-        }
-    }
-
-    fn saw(&mut self, kind: Kind, seen: &bundle::Seen) {
-        for (have, _, state) in &mut self.configurations {
-            if *have == kind {
-                *state = seen.clone();
-            }
-        }
-    }
-
-    fn forget(&mut self) {
-        for (_, _, state) in &mut self.configurations {
-            *state = bundle::Seen::Nothing;
-        }
-    }
-
-    async fn refresh(&mut self, client: &kube::Client) -> Result<(), StepError> {
-        for (kind, name, state) in &mut self.configurations {
-            if *state == bundle::Seen::Nothing {
-                *state = within(
-                    "read the webhook configuration",
-                    bundle::read(client, *kind, name),
-                )
-                .await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn have(&self, bundle: &[u8]) -> bool {
-        self.configurations
-            .iter()
-            .all(|(_, _, state)| state.has(bundle, self.others))
-    }
-
-    fn last_certificate(&self) -> Option<String> {
-        self.configurations
-            .iter()
-            .find_map(|(_, _, state)| state.last_certificate())
-    }
-
-    async fn write(&mut self, client: &kube::Client, bundle: &[u8]) -> Result<(), StepError> {
-        if self.have(bundle) {
-            return Ok(());
-        }
-        if self
-            .written
-            .is_some_and(|written| written.elapsed() < BETWEEN_WRITES)
-        {
-            return Ok(());
-        }
-        for (kind, name, state) in &mut self.configurations {
-            if state.has(bundle, self.others) {
-                continue;
-            }
-            let bundle::Seen::Webhooks(webhooks) = &*state else {
-                continue;
-            };
-            let writing = bundle::write(client, *kind, name, webhooks, bundle);
-            *state = within("write the caBundle of the webhook configuration", writing).await?;
-            tracing::info!(configuration = %name, ?kind, "the caBundle was written");
-        }
-        self.written = Some(tokio::time::Instant::now());
-        Ok(())
-    }
-}
-
 fn others(sharing: &Sharing) -> Others {
     match sharing {
         Sharing::Alone => Others::Tolerated,
@@ -496,105 +331,7 @@ fn others(sharing: &Sharing) -> Others {
     }
 }
 
-async fn within<T>(
-    doing: &'static str,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, StepError> {
-    match tokio::time::timeout(REQUEST, request).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(StepError::Api { doing, source }),
-        Err(_) => Err(StepError::Slow(doing)),
-    }
-}
-
 fn until_then(now: Timestamp, then: Timestamp) -> Duration {
     // A second more, since certificates count whole ones.
     Duration::try_from(then.duration_since(now)).unwrap_or_default() + Duration::from_millis(100)
-}
-
-/// Every change of the objects that matter, each watched by its name.
-fn watches(cluster: &Cluster, sharing: &Sharing, webhooks: &Webhooks) -> BoxStream<'static, Event> {
-    let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let client = || cluster.client.clone();
-    let mut streams: Vec<BoxStream<'static, Event>> = vec![stream::pending().boxed()];
-    if let Sharing::Secret { secret: name, .. } = sharing {
-        let api: Api<Secret> = Api::namespaced(client(), &cluster.namespace);
-        let events = watcher(api, named(name)).default_backoff();
-        streams.push(
-            events
-                .filter_map(|event| {
-                    let seen = object(
-                        event,
-                        "the Secret of the authority",
-                        |secret: Option<Secret>| {
-                            Event::Secret(secret.map_or(secret::Seen::Absent, |secret| {
-                                secret::Seen::There(Box::new(secret))
-                            }))
-                        },
-                    );
-                    async { seen }
-                })
-                .boxed(),
-        );
-    }
-    if !webhooks.mutating.is_empty() {
-        let api: Api<MutatingWebhookConfiguration> = Api::all(client());
-        let events = watcher(api, named(&webhooks.mutating)).default_backoff();
-        streams.push(
-            events
-                .filter_map(|event| {
-                    let seen = object(
-                        event,
-                        "the mutating webhook configuration",
-                        |configuration| {
-                            let seen = configuration
-                                .as_ref()
-                                .map_or(bundle::Seen::Absent, bundle::of_mutating);
-                            Event::Bundle(Kind::Mutating, seen)
-                        },
-                    );
-                    async { seen }
-                })
-                .boxed(),
-        );
-    }
-    if !webhooks.validating.is_empty() {
-        let api: Api<ValidatingWebhookConfiguration> = Api::all(client());
-        let events = watcher(api, named(&webhooks.validating)).default_backoff();
-        streams.push(
-            events
-                .filter_map(|event| {
-                    let seen = object(
-                        event,
-                        "the validating webhook configuration",
-                        |configuration| {
-                            let seen = configuration
-                                .as_ref()
-                                .map_or(bundle::Seen::Absent, bundle::of_validating);
-                            Event::Bundle(Kind::Validating, seen)
-                        },
-                    );
-                    async { seen }
-                })
-                .boxed(),
-        );
-    }
-    stream::select_all(streams).boxed()
-}
-
-/// What one event of a watch means; lists of a single name bring the object or nothing.
-fn object<K>(
-    event: Result<watcher::Event<K>, watcher::Error>,
-    what: &'static str,
-    seen: impl FnOnce(Option<K>) -> Event,
-) -> Option<Event> {
-    match event {
-        Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
-            Some(seen(Some(object)))
-        }
-        Ok(watcher::Event::Delete(_)) => Some(seen(None)),
-        // Whether the object is there is read by the keeper itself when it does not know.
-        Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
-        Err(error) => Some(Event::Failed(what, crate::chain(&error))),
-    }
 }

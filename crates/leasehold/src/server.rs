@@ -309,7 +309,7 @@ fn certificates(
                 files::certificates(&bundle.file)?;
                 parts.forever(
                     "the upkeep of the caBundle",
-                    authority::keep_file_bundle(bundle.clone(), cluster.client.clone()),
+                    authority::given::keep(bundle.clone(), cluster.client.clone()),
                 );
             }
         }

@@ -7,66 +7,49 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use leasehold_testkit::cluster::{Cluster, Grant, TokenSpec};
+use leasehold_testkit::net::Identity;
 use leasehold_testkit::scratch::Scratch;
 use leasehold_testkit::wait;
 use rustix::process::Signal;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Webhook, get, post, review};
+use crate::support::{DEADLINE, Webhook, get, post, review, write_identity};
 
 const NAMESPACE: &str = "vault";
-const NAME: &str = "leasehold";
+/// As the chart names the configurations of a release in that namespace.
+const NAME: &str = "vault-leasehold";
 const SECRET: &str = "leasehold-tls";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-/// The rights that the chart gives, and no more.
+/// The rights that the chart gives and no more, as it renders them.
 fn account(cluster: &Cluster) -> String {
-    let grant =
-        |groups: &str, resources: &str, names: &[&str], verbs: &[&str], namespace: Option<&str>| {
-            let texts = |list: &[&str]| {
-                list.iter()
-                    .map(|text| (*text).to_owned())
-                    .collect::<Vec<_>>()
+    let rendered = include_str!("../../../../tests/chart/snapshots/default.yaml");
+    let mut granted = 0;
+    for document in serde_yaml::Deserializer::from_str(rendered) {
+        let object = Value::deserialize(document).unwrap();
+        let namespace = match object["kind"].as_str() {
+            Some("Role") => Some(NAMESPACE.to_owned()),
+            Some("ClusterRole") => None,
+            _ => continue,
+        };
+        for rule in object["rules"].as_array().unwrap() {
+            let texts = |key: &str| -> Vec<String> {
+                let texts = rule[key].as_array().into_iter().flatten();
+                texts.map(|t| t.as_str().unwrap().to_owned()).collect()
             };
             let grant = Grant {
-                groups: vec![groups.to_owned()],
-                resources: vec![resources.to_owned()],
-                names: texts(names),
-                verbs: texts(verbs),
-                namespace: namespace.map(str::to_owned),
+                groups: texts("apiGroups"),
+                resources: texts("resources"),
+                names: texts("resourceNames"),
+                verbs: texts("verbs"),
+                namespace: namespace.clone(),
             };
             cluster.grant(NAMESPACE, NAME, grant);
-        };
-    let own = Some(NAMESPACE);
-    grant(
-        "",
-        "secrets",
-        &[SECRET],
-        &["get", "list", "watch", "update"],
-        own,
-    );
-    grant("", "secrets", &[], &["create"], own);
-    grant(
-        "coordination.k8s.io",
-        "leases",
-        &["leasehold-tls"],
-        &["get", "update"],
-        own,
-    );
-    grant("coordination.k8s.io", "leases", &[], &["create"], own);
-    for configurations in [
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-    ] {
-        grant(
-            ADMISSION,
-            configurations,
-            &[NAME],
-            &["get", "list", "watch", "patch"],
-            None,
-        );
+            granted += 1;
+        }
     }
-    grant("", "namespaces", &[], &["get", "list", "watch"], None);
+    assert!(granted > 5, "the chart grants {granted} rights");
     cluster.mint(&TokenSpec::new(NAMESPACE, NAME, &[]).expiring_after(3_600))
 }
 
@@ -252,6 +235,137 @@ fn three_replicas_born_at_once_agree_on_one_authority_and_heal() {
         .unwrap();
     assert!(status.success());
     assert!(replicas.iter().all(|replica| is_served(replica, &cluster)));
+}
+
+#[test]
+fn an_authority_that_expired_while_nobody_ran_is_replaced_at_once() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let short = [
+        "--tls-auto-ca-lifetime=3s",
+        "--tls-auto-serving-lifetime=2s",
+    ];
+    let mut old = start(&cluster, &scratch, &token, "old", &short);
+    old.await_ready(|| bundle(&cluster).unwrap_or_default());
+    drop(old);
+    let before = stored_authority(&cluster).unwrap();
+    let state: Value = serde_json::from_slice(&STANDARD.decode(&before).unwrap()).unwrap();
+    let ends: jiff::Timestamp = state["signing"]["ends"].as_str().unwrap().parse().unwrap();
+    wait::until_true("it has expired", DEADLINE, || jiff::Timestamp::now() > ends);
+    // Nor does it matter that the one who rotated last cannot give its turn back.
+    put_lease(&cluster, 3_600);
+
+    let mut replicas: Vec<Webhook> = ["a", "b"]
+        .iter()
+        .map(|name| start(&cluster, &scratch, &token, name, &[]))
+        .collect();
+    for replica in &mut replicas {
+        replica.await_ready(|| trusted(&cluster));
+    }
+    assert_ne!(stored_authority(&cluster).unwrap(), before);
+}
+
+/// A Lease whose holder is gone, as after the loss of a node.
+fn put_lease(cluster: &Cluster, seconds: i32) {
+    let now = jiff::Timestamp::now();
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": SECRET},
+        "spec": {
+            "holderIdentity": "gone_1", "leaseDurationSeconds": seconds,
+            "acquireTime": now.to_string(), "renewTime": now.to_string(),
+        },
+    });
+    cluster.put(
+        "coordination.k8s.io",
+        "v1",
+        "leases",
+        Some(NAMESPACE),
+        &lease,
+    );
+}
+
+#[test]
+fn a_replica_that_was_killed_while_it_was_its_turn_delays_the_rotation_by_its_lease_only() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let mut old = start(&cluster, &scratch, &token, "old", &[]);
+    old.await_ready(|| trusted(&cluster));
+    let before = stored_authority(&cluster).unwrap();
+    // Another name of the Service makes a rotation due; one who is gone has the turn.
+    put_lease(&cluster, 4);
+    let more = [
+        "--tls-auto-hosts=leasehold.vault.svc,127.0.0.1,another.vault.svc",
+        "--tls-auto-settle=1s",
+    ];
+    let mut new = start(&cluster, &scratch, &token, "new", &more);
+    new.await_ready(|| trusted(&cluster));
+    assert_ne!(stored_authority(&cluster).unwrap(), before);
+    let holder = cluster
+        .get("coordination.k8s.io", "leases", Some(NAMESPACE), SECRET)
+        .unwrap();
+    let holder = holder["spec"]["holderIdentity"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(holder.starts_with("new_"), "{holder}");
+}
+
+#[test]
+fn a_damaged_secret_is_replaced_and_what_else_is_in_it_stays() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let mut webhook = start(&cluster, &scratch, &token, "a", &[]);
+    webhook.await_ready(|| trusted(&cluster));
+    let mut secret = cluster.get("", "secrets", Some(NAMESPACE), SECRET).unwrap();
+    let damaged = STANDARD.encode("{\"signing\":");
+    secret["data"]["authority.json"] = json!(damaged);
+    secret["data"]["note"] = json!("aGVsbG8=");
+    cluster.put("", "v1", "secrets", Some(NAMESPACE), &secret);
+    wait::until_true("another authority is stored and served", DEADLINE, || {
+        stored_authority(&cluster).is_some_and(|stored| stored != damaged)
+            && is_served(&webhook, &cluster)
+    });
+    let secret = cluster.get("", "secrets", Some(NAMESPACE), SECRET).unwrap();
+    assert_eq!(secret["data"]["note"], "aGVsbG8=");
+}
+
+#[test]
+fn the_authority_of_given_files_is_kept_in_the_configuration_and_follows_its_file() {
+    let (cluster, scratch) = (cluster(), Scratch::new("certificates"));
+    let token = account(&cluster);
+    let (first, second) = (Identity::new("first", &[]), Identity::new("second", &[]));
+    let (certificate, key) = write_identity(scratch.path(), &first);
+    let authority = scratch.join("ca.crt");
+    std::fs::write(&authority, &first.ca).unwrap();
+    let files = [
+        format!("--tls-cert-file={}", certificate.display()),
+        format!("--tls-key-file={}", key.display()),
+        format!("--tls-ca-cert-file={}", authority.display()),
+    ];
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let mut webhook = start(&cluster, &scratch, &token, "a", &files);
+    webhook.await_ready(|| first.ca.clone());
+    let has = |authority: &str| bundle(&cluster).as_deref() == Some(authority);
+    wait::until_true("the bundle is written", DEADLINE, || has(&first.ca));
+
+    let mut edited = cluster
+        .get(ADMISSION, "mutatingwebhookconfigurations", None, NAME)
+        .unwrap();
+    edited["webhooks"][0]["clientConfig"]["caBundle"] = json!(STANDARD.encode("edited"));
+    cluster.put(
+        ADMISSION,
+        "v1",
+        "mutatingwebhookconfigurations",
+        None,
+        &edited,
+    );
+    wait::until_true("the edited bundle is back", DEADLINE, || has(&first.ca));
+
+    write_identity(scratch.path(), &second);
+    std::fs::write(&authority, &second.ca).unwrap();
+    wait::until_true("certificate and bundle have followed", DEADLINE, || {
+        has(&second.ca) && is_served(&webhook, &cluster)
+    });
 }
 
 #[test]
