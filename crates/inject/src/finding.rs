@@ -69,7 +69,8 @@ pub struct Finding {
     pub severity: Severity,
     /// What kind it is.
     pub code: Code,
-    /// The annotation it speaks of, with its full name as written, where there is one.
+    /// The annotation it speaks of, with its full name as written, or the injector's flag with its
+    /// dashes, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotation: Option<String>,
     /// One or two sentences: what was found and what to write. Ends without a full stop.
@@ -95,7 +96,7 @@ impl Finding {
         Self::new(Severity::Info, code, text.into())
     }
 
-    /// The same finding, about the annotation with this full name.
+    /// The same finding, about the annotation with this full name, or about a flag.
     #[must_use]
     pub fn about(mut self, annotation: impl Into<String>) -> Self {
         self.annotation = Some(annotation.into());

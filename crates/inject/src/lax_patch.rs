@@ -59,10 +59,19 @@ impl LaxPatch {
 
     /// Whether an operation is about the container's arguments.
     pub(crate) fn touches_args(&self) -> bool {
-        self.operations
-            .iter()
-            .map(|operation| text_of(operation, "path"))
-            .any(|path| path == "/args" || path.starts_with("/args/"))
+        !self.only("/args").is_empty()
+    }
+
+    /// The operations about one field of the document and what is in it.
+    pub(crate) fn only(&self, field: &str) -> Self {
+        let is_about = |operation: &&Map<String, Value>| {
+            text_of(operation, "path")
+                .strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Self {
+            operations: self.operations.iter().filter(is_about).cloned().collect(),
+        }
     }
 
     /// Applies all operations, or says in the established words which one fails. `lax` is told

@@ -111,6 +111,24 @@ impl Report {
         }
     }
 
+    /// Notes a value of a flag that the injector checks only when it is needed.
+    pub(crate) fn deny_flag(
+        &mut self,
+        stage: Stage,
+        recorded: &str,
+        flag: &str,
+        value: &str,
+        kind: Kind,
+    ) {
+        let text = format!(
+            "the value {} of the injector's flag is not valid; accepted: {}",
+            quote(value),
+            kind.accepted()
+        );
+        let finding = Finding::error(Code::InvalidValue, text).about(format!("--{flag}"));
+        self.deny(stage, recorded, finding);
+    }
+
     /// Whether the pod is denied.
     pub(crate) fn is_denied(&self) -> bool {
         self.first.is_some()

@@ -148,7 +148,11 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
         Ok(pod) => pod,
         Err(NoPod { words, annotation }) => {
             let finding = match annotation {
-                None => Finding::error(Code::InvalidValue, words.clone()),
+                None => {
+                    let text = "the object cannot be read as a pod: send a Pod whose fields have \
+                                the types that Kubernetes gives them";
+                    Finding::error(Code::WrongObject, text).about(switch::AGENT_INJECT.full_name())
+                }
                 Some(name) => {
                     let text = "its value is no text, and annotations are texts: put it between \
                                 quotes";
@@ -242,14 +246,12 @@ fn decide(
     if SYSTEM_NAMESPACES.contains(&review.namespace) {
         let recorded = format!("cannot inject into system namespaces: {}", review.namespace);
         let text = format!(
-            "the namespace {} belongs to Kubernetes itself",
+            "the namespace {} belongs to Kubernetes itself, so its pods are not injected: remove the \
+             annotation, or run the pod in another namespace",
             review.namespace
         );
-        report.deny(
-            Stage::Namespace,
-            &recorded,
-            Finding::error(Code::Platform, text),
-        );
+        let finding = Finding::error(Code::Platform, text).about(switch::AGENT_INJECT.full_name());
+        report.deny(Stage::Namespace, &recorded, finding);
         return Some(denied(std::mem::take(report)));
     }
     if pod.is_mirror() {

@@ -176,13 +176,14 @@ impl Settings {
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut add = |flag: &str, text: String| {
-            let text = format!("the flag --{flag} {text}");
-            findings.push(Finding::warning(Code::InvalidValue, text));
+            let finding = Finding::warning(Code::InvalidValue, text);
+            findings.push(finding.about(format!("--{flag}")));
         };
         if self.vault_auth_path.is_empty() {
             add(
                 "vault-auth-path",
-                "is empty, which denies every pod".to_owned(),
+                "it is empty, which denies every pod: give it one, such as auth/kubernetes"
+                    .to_owned(),
             );
         }
         let resources = &self.resources;
@@ -199,10 +200,7 @@ impl Settings {
             };
             if Quantity::parse(value).is_err() {
                 let value = quote(value);
-                add(
-                    flag,
-                    format!("has the value {value}, which is no amount such as 64Mi"),
-                );
+                add(flag, format!("{value} is no amount such as 64Mi"));
             }
         }
         for (flag, value) in [
@@ -213,10 +211,7 @@ impl Settings {
                 continue;
             };
             if number::integer(value).is_err() {
-                add(
-                    flag,
-                    format!("has the value {}, which is no number", quote(value)),
-                );
+                add(flag, format!("{} is no number", quote(value)));
             }
         }
         let backoffs = (
@@ -229,7 +224,7 @@ impl Settings {
             let longest = quote(&self.auth_max_backoff);
             add(
                 "auth-min-backoff",
-                format!("is not below --auth-max-backoff {longest}"),
+                format!("it is not below --auth-max-backoff {longest}"),
             );
         }
         findings
@@ -301,7 +296,7 @@ mod tests {
             "auth-min-backoff",
         ] {
             assert!(
-                told.iter().any(|t| t.contains(&format!("--{flag} "))),
+                told.iter().any(|t| t.starts_with(&format!("--{flag}: "))),
                 "{flag}: {told:?}"
             );
         }

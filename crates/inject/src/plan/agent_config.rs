@@ -12,8 +12,8 @@ use leasehold_config::written::{self, Document};
 use leasehold_config::{Leasehold, MethodConfig, MethodKind};
 
 use crate::finding::{Code, Finding};
-use crate::plan::Role;
 use crate::plan::volumes::{HOME, STATE_DIR, hands_over, persists_cache};
+use crate::plan::{Role, refusals};
 use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::settings::{Flavour, TokenSource};
@@ -62,7 +62,7 @@ pub(super) fn encoded(
     // One of a pair is enough, and Vault's agent has words of its own.
     let is_second = role == Role::Sidecar && spec.agent.placement == Placement::Pair;
     if spec.agent.flavour == Flavour::Leasehold && !is_second && !is_plain(spec) {
-        note_refusals(&text, report);
+        refusals::note(&text, report);
     }
     Some(encoded)
 }
@@ -297,37 +297,6 @@ fn is_plain(spec: &Spec<'_>) -> bool {
                 && secret.command.is_empty()
                 && secret.destination.starts_with('/')
         })
-}
-
-/// Notes what the agent's own reader says of the configuration.
-fn note_refusals(text: &str, report: &mut Report) {
-    let Err(error) = leasehold_config::load([("VAULT_CONFIG", text)]) else {
-        return;
-    };
-    for finding in error.findings() {
-        if is_told_already(&finding.key) {
-            continue;
-        }
-        let told = format!(
-            "the agent will refuse its configuration: `{}` {}",
-            finding.key, finding.problem
-        );
-        report.note(Finding::warning(Code::SuspiciousValue, told));
-    }
-}
-
-/// Whether a key of the configuration is checked where its annotation is read, by its name there.
-fn is_told_already(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    [
-        "perms",
-        "min_backoff",
-        "disable_idle_connections",
-        "disable_keep_alives",
-    ]
-    .contains(&last)
-        || last.starts_with("static_secret_render_interval")
-        || last == "use_auto_auth_token"
 }
 
 fn deny_length(length: usize, spec: &Spec<'_>, report: &mut Report) {

@@ -5,6 +5,7 @@ mod container;
 mod env;
 mod memory;
 mod native;
+mod refusals;
 mod volumes;
 
 use serde_json::{Value, json};
@@ -74,21 +75,14 @@ impl<'a> Plan<'a> {
         let mut init = None;
         let mut sidecar = None;
         for role in roles {
+            // What is found about its place belongs into its log, so it is found before.
+            let place = (*role == Role::Native)
+                .then(|| native::place(&spec, pod, &native::mounts(&spec, pod, review), report));
             let Some(container) = finished(*role, &spec, pod, review, report) else {
                 continue;
             };
             match role {
-                Role::Native => {
-                    let told = report.summary();
-                    let place = native::place(&spec, pod, &container, report);
-                    // What was found only now belongs into the agent's log as well.
-                    let container = if report.summary() == told {
-                        container
-                    } else {
-                        finished(*role, &spec, pod, review, report).unwrap_or(container)
-                    };
-                    init = Some((container, place));
-                }
+                Role::Native => init = Some((container, place.unwrap_or_default())),
                 Role::Init => {
                     let first = spec.agent.init_first == Some(true);
                     let place = if first {
@@ -252,16 +246,12 @@ fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
                 read.push((amount.list, amount.resource, quantity));
             }
             (Err(words), Some(given)) if given.origin == crate::layers::Origin::Injector => {
-                let text = format!(
-                    "the injector's flag --{} has the value {}; accepted: {}",
-                    given.key,
-                    crate::go::quote(given.value),
-                    amount.annotation.kind.accepted()
-                );
-                report.deny(
+                report.deny_flag(
                     Stage::Patch,
                     &words,
-                    Finding::error(Code::InvalidValue, text),
+                    given.key,
+                    given.value,
+                    amount.annotation.kind,
                 );
             }
             (Err(words), Some(given)) => {

@@ -3,11 +3,13 @@
 //! It stands first, so that the others can read secrets. But the kubelet starts nothing behind it
 //! before its gate opens, so what the agent itself waits for must stand before it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding};
+use crate::plan::{Role, volumes};
 use crate::pod::{Container, Pod};
 use crate::report::Report;
+use crate::review::Review;
 use crate::spec::{Placement, Spec};
 use crate::vocabulary::{login, switch};
 
@@ -21,18 +23,18 @@ const NETWORK: [&str; 6] = [
     "linkerd-proxy",
 ];
 
-/// The index among the init containers.
+/// The index among the init containers of a sidecar with these mounts.
 pub(super) fn place(
     spec: &Spec<'_>,
     pod: &Pod<'_>,
-    container: &Value,
+    agents: &[Value],
     report: &mut Report,
 ) -> usize {
     let others = pod.init_containers();
     if spec.agent.init_first == Some(false) {
         return others.len();
     }
-    let volumes = login_volumes(spec, container);
+    let volumes = login_volumes(spec, agents);
     let writes = |other: &Container<'_>| {
         other
             .mounts()
@@ -56,8 +58,25 @@ pub(super) fn place(
     place
 }
 
-/// The volumes of the container that hold a file which the login reads, but the token's own.
-fn login_volumes(spec: &Spec<'_>, container: &Value) -> Vec<String> {
+/// The sidecar's mounts, with those that its patch adds.
+pub(super) fn mounts(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>) -> Vec<Value> {
+    let mounts = volumes::agent_mounts(Role::Native, spec, pod, review.pod);
+    let Some(patch) = spec.container.patches.sidecar.as_ref() else {
+        return mounts;
+    };
+    // The patch may count on fields that are not here; then its failure is told where it is applied.
+    let mut container = json!({ "volumeMounts": mounts });
+    let applied = patch
+        .only("/volumeMounts")
+        .apply(&mut container, &mut |_| {});
+    match (applied, container.get_mut("volumeMounts").map(Value::take)) {
+        (Ok(()), Some(Value::Array(patched))) => patched,
+        _ => mounts,
+    }
+}
+
+/// The volumes of the sidecar that hold a file which the login reads, but the token's own.
+fn login_volumes(spec: &Spec<'_>, mounts: &[Value]) -> Vec<String> {
     let files: Vec<&str> = spec
         .login
         .config
@@ -65,10 +84,8 @@ fn login_volumes(spec: &Spec<'_>, container: &Value) -> Vec<String> {
         .filter(|(key, _)| key.ends_with("path"))
         .map(|(_, value)| *value)
         .collect();
-    let mounts = container.get("volumeMounts").and_then(Value::as_array);
     mounts
-        .into_iter()
-        .flatten()
+        .iter()
         .filter_map(|mount| {
             let name = mount.get("name")?.as_str()?;
             let path = mount.get("mountPath")?.as_str()?.trim_end_matches('/');

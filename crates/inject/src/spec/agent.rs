@@ -1,25 +1,14 @@
 //! Which agent, in which containers, before which others.
 
 use crate::finding::{Code, Finding};
-use crate::lax_patch::LaxPatch;
-use crate::layers::Layers;
 use crate::pod::Pod;
 use crate::report::Stage;
 use crate::review::Review;
-use crate::settings::{Flavour, Gate, KubeVersion, Mode, Settings, TokenSource};
+use crate::settings::{Flavour, Gate, KubeVersion, Mode, TokenSource};
+use crate::spec::flavour::{self, Chosen};
 use crate::spec::{Container, Reader, Secret, Secrets, Source};
-use crate::vocabulary::{Annotation, container, ours, switch};
+use crate::vocabulary::{container, ours, switch};
 
-/// The established injector's image.
-pub(crate) const VAULT_IMAGE: &str = "hashicorp/vault:2.0.4";
-/// Our agent's image.
-pub(crate) const LEASEHOLD_IMAGE: &str = concat!(
-    "ghcr.io/leasehold/leasehold-agent:",
-    env!("CARGO_PKG_VERSION")
-);
-
-/// What the last part of our images' names begins with.
-const OUR_IMAGE: &str = "leasehold-agent";
 /// What the tag of the variant with a shell ends with.
 const SHELL: &str = "-shell";
 
@@ -99,42 +88,7 @@ impl<'a> Agent<'a> {
     /// Reads what the search for the token depends on; the rest follows in its own order.
     pub(crate) fn read(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, _review: &Review<'a>) -> Self {
         let settings = reader.settings;
-        let given_image = reader.given(&switch::IMAGE);
-        let configured = settings
-            .vault_image
-            .as_deref()
-            .filter(|image| !image.is_empty());
-        // A word that is none of the two is told, and the image decides.
-        reader.choice(&ours::FLAVOUR);
-        let flavour = flavour(reader.layers(), settings);
-        let built_in = match flavour {
-            Flavour::Leasehold => LEASEHOLD_IMAGE,
-            Flavour::Vault => VAULT_IMAGE,
-        };
-        // Our image holds nothing that could be started as Vault's agent, unless the platform says so.
-        let configured = configured.filter(|image| {
-            flavour == Flavour::Leasehold
-                || settings.agent_flavour == Some(Flavour::Vault)
-                || !is_our_image(image)
-        });
-        let image = given_image.map_or(configured.unwrap_or(built_in), |g| g.value);
-        let chosen = patched_image(reader.layers())
-            .or_else(|| Some((&switch::IMAGE, given_image?.value.to_owned())));
-        if flavour == Flavour::Vault
-            && settings.agent_flavour != Some(Flavour::Vault)
-            && let Some((annotation, image)) = chosen.filter(|(_, image)| !image.is_empty())
-        {
-            reader.warn(
-                Code::Image,
-                annotation,
-                format!(
-                    "{image} is not the configured agent image and not called leasehold-agent…, \
-                     so it is started as Vault Agent, as an init container and a sidecar; if it \
-                     holds our agent, set {} to leasehold",
-                    ours::FLAVOUR.full_name()
-                ),
-            );
-        }
+        let Chosen { flavour, image } = flavour::choose(reader);
         let containers = match reader.given(&switch::CONTAINERS) {
             None => Containers::All,
             Some(_) => Containers::Named(reader.comma_list(&switch::CONTAINERS, "")),
@@ -153,7 +107,7 @@ impl<'a> Agent<'a> {
             }
         }
         Self {
-            image: image.to_owned(),
+            image,
             flavour,
             placement: Placement::Pair,
             init_first: None,
@@ -189,7 +143,7 @@ impl<'a> Agent<'a> {
             return;
         };
         let last = self.image.rsplit('/').next().unwrap_or_default();
-        if !last.starts_with(OUR_IMAGE) || last.contains(SHELL) {
+        if !last.starts_with(flavour::OUR_IMAGE) || last.contains(SHELL) {
             return;
         }
         // The variant is a tag of the same image; a digest names one image alone.
@@ -325,66 +279,6 @@ fn wants_shell(secret: &Secret<'_>) -> bool {
     plugin || secret.command.trim().contains(char::is_whitespace)
 }
 
-/// Whether an image's last part says that it is our agent.
-pub(crate) fn is_our_image(image: &str) -> bool {
-    let last = image.rsplit('/').next().unwrap_or(image);
-    last.starts_with(OUR_IMAGE)
-}
-
-/// The image that a patch of the agent's containers gives one of them, with the patch's annotation. It
-/// runs in the pod, so it counts like the image that an annotation names.
-fn patched_image(layers: &Layers<'_>) -> Option<(&'static Annotation, String)> {
-    [&container::JSON_PATCH, &container::INIT_JSON_PATCH]
-        .into_iter()
-        .find_map(|annotation| {
-            let patch = LaxPatch::parse(layers.get(annotation)?.value).ok()?;
-            Some((annotation, patch.image()?.to_owned()))
-        })
-}
-
-/// The flavour that holds, where its annotation's value is one.
-fn flavour(layers: &Layers<'_>, settings: &Settings) -> Flavour {
-    let patched = patched_image(layers);
-    match layers.get(&ours::FLAVOUR).map(|given| given.value) {
-        Some("vault") => Flavour::Vault,
-        Some("leasehold") => Flavour::Leasehold,
-        _ => default_flavour(
-            patched
-                .as_ref()
-                .map(|(_, image)| image.as_str())
-                .or_else(|| layers.get(&switch::IMAGE).map(|given| given.value)),
-            settings
-                .vault_image
-                .as_deref()
-                .filter(|image| !image.is_empty()),
-            settings.agent_flavour,
-        ),
-    }
-}
-
-fn default_flavour(
-    given: Option<&str>,
-    configured: Option<&str>,
-    setting: Option<Flavour>,
-) -> Flavour {
-    if setting == Some(Flavour::Vault) {
-        return Flavour::Vault;
-    }
-    let of_configured = match (setting, configured) {
-        (Some(flavour), _) => flavour,
-        (None, None) => Flavour::Leasehold,
-        (None, Some(image)) if is_our_image(image) => Flavour::Leasehold,
-        (None, Some(_)) => Flavour::Vault,
-    };
-    match given {
-        None => of_configured,
-        Some(image) if is_our_image(image) => Flavour::Leasehold,
-        Some(image) if Some(image) == configured => of_configured,
-        Some("") => of_configured,
-        Some(_) => Flavour::Vault,
-    }
-}
-
 fn read_token_plan<'a>(reader: &mut Reader<'_, 'a>) -> TokenPlan<'a> {
     let settings = reader.settings;
     let source = match reader.choice(&ours::TOKEN_SOURCE) {
@@ -459,54 +353,5 @@ fn check_names(reader: &mut Reader<'_, '_>, pod: &Pod<'_>, names: &[&str]) {
             }
         );
         reader.warn(Code::NoEffect, &switch::CONTAINERS, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_flavour_is_told_from_the_image() {
-        use Flavour::{Leasehold, Vault};
-        for (given, configured, setting, want) in [
-            (None, None, None, Leasehold),
-            (None, Some("corp/leasehold-agent:1"), None, Leasehold),
-            (None, Some("leasehold-agent-shell:1"), None, Leasehold),
-            (None, Some("hashicorp/vault:1.20"), None, Vault),
-            (None, Some("corp/agent:1"), Some(Leasehold), Leasehold),
-            (
-                Some("corp/agent:1"),
-                Some("corp/agent:1"),
-                Some(Leasehold),
-                Leasehold,
-            ),
-            (
-                Some("hashicorp/vault:1.19"),
-                Some("corp/agent:1"),
-                Some(Leasehold),
-                Vault,
-            ),
-            (Some("hashicorp/vault:1.19"), None, None, Vault),
-            (
-                Some("x/leasehold-agent:2"),
-                Some("hashicorp/vault:1.20"),
-                None,
-                Leasehold,
-            ),
-            (Some("x/leasehold-agent:2"), None, Some(Vault), Vault),
-            (
-                Some("leasehold-agent.example.com/vault:1"),
-                None,
-                None,
-                Vault,
-            ),
-        ] {
-            assert_eq!(
-                default_flavour(given, configured, setting),
-                want,
-                "{given:?} {configured:?} {setting:?}"
-            );
-        }
     }
 }

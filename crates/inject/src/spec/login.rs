@@ -12,7 +12,7 @@ use crate::spec::Reader;
 use crate::vocabulary::{Annotation, Kind, login as names, ours, vault};
 
 /// The auth method where neither annotation nor flag name one.
-const DEFAULT_METHOD: &str = "kubernetes";
+pub(crate) const DEFAULT_METHOD: &str = "kubernetes";
 
 /// The server and the way to it. Texts are as written; empty ones are left out later.
 #[derive(Debug)]
@@ -111,6 +111,19 @@ impl<'a> Server<'a> {
             tls_skip_verify: reader.boolean(&vault::TLS_SKIP_VERIFY, false),
             cacert_bytes: decoded(&settings.vault_cacert_bytes),
         };
+        if !server.address.is_empty() && !server.address.contains("://") {
+            let text = format!(
+                "{} is no address that the agent can call: write https:// or http:// in front",
+                crate::go::quote(server.address)
+            );
+            match reader.given(&vault::SERVICE) {
+                Some(_) => reader.warn(Code::SuspiciousValue, &vault::SERVICE, text),
+                None => {
+                    let finding = Finding::warning(Code::SuspiciousValue, text);
+                    reader.report.note(finding.about("--vault-address"));
+                }
+            }
+        }
         if !server.proxy.is_empty() && server.address.starts_with("http://") {
             let text = format!(
                 "a proxy for https is set, but the server's address {} is plain http, so Vault's \

@@ -5,6 +5,7 @@
 
 mod agent;
 mod container;
+mod flavour;
 mod further;
 mod login;
 mod notify;
@@ -64,10 +65,11 @@ impl<'a> Spec<'a> {
         let mut reader = Reader::new(layers, settings, report);
 
         if settings.vault_auth_path.is_empty() {
-            reader.missing(
+            reader.missing_flag(
                 Stage::Defaults,
                 "Vault Auth Path required",
-                "the injector runs with an empty --vault-auth-path: give it one, such as \
+                "vault-auth-path",
+                "the injector's flag is empty: give it the auth method's mount, such as \
                  auth/kubernetes",
             );
         }

@@ -113,18 +113,11 @@ impl<'r, 'a> Reader<'r, 'a> {
             Ok(value) => value,
             Err(words) => {
                 match flag {
-                    Some(flag) => self.report.deny(
-                        Stage::Parse,
-                        &words,
-                        Finding::error(
-                            Code::InvalidValue,
-                            format!(
-                                "the injector's flag --{flag} has the value {}; accepted: {}",
-                                quote(given.value),
-                                Kind::Integer.accepted()
-                            ),
-                        ),
-                    ),
+                    Some(flag) => {
+                        let kind = Kind::Integer;
+                        self.report
+                            .deny_flag(Stage::Parse, &words, flag, given.value, kind);
+                    }
                     None => self
                         .report
                         .deny_value(Stage::Parse, &words, given, Kind::Integer),
@@ -159,6 +152,12 @@ impl<'r, 'a> Reader<'r, 'a> {
             .map(str::trim)
             .filter(|word| !word.is_empty())
             .collect()
+    }
+
+    /// Denies because of a flag that is empty.
+    pub(crate) fn missing_flag(&mut self, stage: Stage, recorded: &str, flag: &str, text: &str) {
+        let finding = Finding::error(Code::MissingValue, text).about(format!("--{flag}"));
+        self.report.deny(stage, recorded, finding);
     }
 
     /// Denies because something is missing that no annotation stands for.

@@ -162,20 +162,22 @@ fn read_volume_path<'a>(reader: &mut Reader<'_, 'a>) -> Cow<'a, str> {
             Cow::Borrowed(default)
         }
         Some(given) => {
-            if !given.value.starts_with('/') {
-                reader.report.note(
-                    Finding::warning(
-                        Code::SuspiciousValue,
-                        format!(
-                            "{} is no absolute path: write /{}",
-                            given.value, given.value
-                        ),
-                    )
-                    .about(given.key),
-                );
-            }
+            note_relative(reader, given);
             Cow::Borrowed(given.value)
         }
+    }
+}
+
+/// A mount path that the API server takes and the container runtime does not.
+fn note_relative(reader: &mut Reader<'_, '_>, given: Given<'_>) {
+    if !given.value.starts_with('/') {
+        let text = format!(
+            "{} is no absolute path: write /{}",
+            given.value, given.value
+        );
+        reader
+            .report
+            .note(Finding::warning(Code::SuspiciousValue, text).about(given.key));
     }
 }
 
@@ -252,6 +254,7 @@ fn read_secret<'a>(
             if go::clean_path(given.value) == go::clean_path(volume_path) {
                 volume_path.clone()
             } else {
+                note_relative(reader, given);
                 Cow::Borrowed(given.value)
             }
         }

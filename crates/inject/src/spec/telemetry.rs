@@ -131,9 +131,12 @@ impl<'a> TemplateEngine<'a> {
         }
         if lease_renewal_threshold.is_finite()
             && lease_renewal_threshold != 0.0
-            && !(0.0..=1.0).contains(&lease_renewal_threshold)
+            && !(lease_renewal_threshold > 0.0 && lease_renewal_threshold < 1.0)
         {
-            let text = format!("{lease_renewal_threshold} is no part of a lease (0 to 1)");
+            let text = format!(
+                "{lease_renewal_threshold} is no part of a lease, so the agent refuses it; write a \
+                 number between 0 and 1, such as 0.75"
+            );
             reader.warn(Code::SuspiciousValue, &names::LEASE_RENEWAL_THRESHOLD, text);
         }
         Self {

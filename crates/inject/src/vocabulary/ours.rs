@@ -24,9 +24,12 @@ const fn declare(
 pub static FLAVOUR: Annotation = declare(
     "agent-flavour",
     Kind::Choice(&["leasehold", "vault"]),
-    Default::Described("told from the image, or the flag `--agent-flavour`"),
+    Default::Described("told from the pod, or the flag `--agent-flavour`"),
     "Which agent the image holds: ours, which is started directly, or Vault's, which is started \
-     through a shell as an init container and a sidecar.",
+     through a shell as an init container and a sidecar. Without it a pod gets Vault's where its \
+     login is one that only that agent performs, where a JSON patch changes the container's `args`, \
+     and where the image, be it from `agent-image` or from a JSON patch, is neither the configured \
+     one nor called `leasehold-agent…`.",
 );
 /// `agent-mode`
 pub static MODE: Annotation = declare(

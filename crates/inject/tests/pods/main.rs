@@ -2,6 +2,7 @@
 
 mod beside;
 mod compatible;
+mod flavour;
 mod ours;
 mod properties;
 mod support;

@@ -259,27 +259,6 @@ fn a_pairs_grace_before_revocation_is_a_sleeping_hook() {
 }
 
 #[test]
-fn another_image_is_started_as_vaults_agent_and_says_so() {
-    let patched = Request::with(&[("agent-image", "hashicorp/vault:1.19.0")]).patched();
-    assert_eq!(patched.injected, Injected::InitAndSidecar);
-    let agent = patched.container("containers", "vault-agent");
-    assert_eq!(agent["command"], json!(["/bin/sh", "-ec"]));
-    assert_eq!(config(agent).get("leasehold"), None);
-    assert!(patched.has_finding("leasehold.dev/agent-flavour"));
-}
-
-#[test]
-fn an_annotation_says_which_agent_an_image_holds() {
-    let patched = Request::with(&[
-        ("agent-image", "registry.example.com/agent:7"),
-        ("leasehold.dev/agent-flavour", "leasehold"),
-    ])
-    .patched();
-    assert_eq!(patched.injected, Injected::Native);
-    assert_eq!(patched.agent()["image"], "registry.example.com/agent:7");
-}
-
-#[test]
 fn commands_and_plugins_take_the_image_with_a_shell() {
     for (annotations, want) in [
         (vec![], "corp/leasehold-agent:1"),
@@ -639,60 +618,6 @@ fn templates_that_do_not_parse_warn_or_deny() {
         request.answer_checked(&Refuses),
         Outcome::Denied { .. }
     ));
-}
-
-#[test]
-fn a_patch_that_brings_another_image_gets_the_agent_of_that_image() {
-    let patch = r#"[{"op": "replace", "path": "/image", "value": "corp/vault:1.20"},
-        {"op": "replace", "path": "/args/0", "value": "vault agent -config=/x"}]"#;
-    let patched = Request::with(&[("agent-json-patch", patch)])
-        .settings(|s| s.vault_image = Some("corp/leasehold-agent:1".to_owned()))
-        .patched();
-    let agent = patched.container("containers", "vault-agent");
-    assert_eq!(agent["image"], "corp/vault:1.20");
-    assert_eq!(agent["command"], json!(["/bin/sh", "-ec"]));
-    assert_eq!(agent["args"], json!(["vault agent -config=/x"]));
-    let init = patched.container("initContainers", "vault-agent-init");
-    assert!(
-        !init["image"]
-            .as_str()
-            .unwrap_or_default()
-            .contains("leasehold"),
-        "ours cannot be started as Vault's agent: {init}"
-    );
-    assert!(patched.has_finding("vault.hashicorp.com/agent-json-patch: corp/vault:1.20 is not"));
-
-    let same = r#"[{"op": "replace", "path": "/image", "value": "mirror/leasehold-agent:1"}]"#;
-    let both = [("agent-json-patch", same), ("agent-init-json-patch", same)];
-    let patched = Request::with(&both).patched();
-    assert_eq!(patched.injected, Injected::Native);
-    assert_eq!(patched.agent()["image"], "mirror/leasehold-agent:1");
-}
-
-#[test]
-fn a_patch_of_arguments_that_our_agent_lacks_is_denied_with_what_to_write() {
-    let patch = r#"[{"op": "replace", "path": "/args/0", "value": "vault agent"}]"#;
-    let message = Request::with(&[("agent-json-patch", patch)]).denied();
-    assert!(
-        message.contains("has no args")
-            && message.contains("set leasehold.dev/agent-flavour to vault"),
-        "{message}"
-    );
-    let chosen = [
-        ("agent-json-patch", patch),
-        ("leasehold.dev/agent-flavour", "vault"),
-    ];
-    let patched = Request::with(&chosen)
-        .settings(|s| s.vault_image = Some("corp/leasehold-agent:1".to_owned()))
-        .patched();
-    let agent = patched.container("containers", "vault-agent");
-    assert_eq!(agent["args"], json!(["vault agent"]));
-    assert!(
-        agent["image"]
-            .as_str()
-            .unwrap_or_default()
-            .starts_with("hashicorp/vault:")
-    );
 }
 
 #[test]
