@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use leasehold_vault::Sign;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -225,10 +226,11 @@ struct Agent {
     supervisor: Option<Supervisor>,
 }
 
-/// A file with credentials that is looked at from time to time.
+/// A sign of new credentials that is looked at from time to time.
 struct CredentialsWatch {
     session: usize,
-    file: leasehold_vault::Watched,
+    sign: Sign,
+    period: Duration,
     look: Moment,
     seen: Option<Vec<u8>>,
 }
@@ -241,14 +243,18 @@ impl Agent {
         reload: &mut impl FnMut(&Log),
     ) -> Result<Leave, AgentError> {
         for (number, session) in self.sessions.iter_mut().enumerate() {
-            if let Some(file) = session.watched() {
+            if let Some(watched) = session.watched() {
                 // Looking faster than every three seconds would cost more wake-ups than a new login gains.
-                let look = clock::now() + file.period.max(Duration::from_secs(3));
-                let seen = std::fs::read(&file.path).ok();
+                let period = watched.period.max(Duration::from_secs(3));
+                let seen = match &watched.sign {
+                    Sign::File(path) => std::fs::read(path).ok(),
+                    Sign::Sources => None,
+                };
                 self.credentials.push(CredentialsWatch {
                     session: number,
-                    file,
-                    look,
+                    sign: watched.sign,
+                    period,
+                    look: clock::now() + period,
                     seen,
                 });
             }
@@ -367,13 +373,19 @@ impl Agent {
             .iter_mut()
             .filter(|watch| watch.look <= now)
         {
-            watch.look = now + watch.file.period.max(Duration::from_secs(3));
-            let found = std::fs::read(&watch.file.path).ok();
-            // A file that has gone was read and removed, by us or on purpose; only new content counts.
-            if found.is_some() && found != watch.seen {
-                watch.seen = found;
-                if let Some(session) = self.sessions.get_mut(watch.session) {
-                    session.take(Event::CredentialsChanged);
+            watch.look = now + watch.period;
+            let Some(session) = self.sessions.get_mut(watch.session) else {
+                continue;
+            };
+            match &watch.sign {
+                Sign::Sources => session.ask_for_credentials(),
+                Sign::File(path) => {
+                    let found = std::fs::read(path).ok();
+                    // A file that has gone was read and removed, by us or on purpose; only new content counts.
+                    if found.is_some() && found != watch.seen {
+                        watch.seen = found;
+                        session.take(Event::CredentialsChanged);
+                    }
                 }
             }
         }

@@ -178,13 +178,15 @@ pub fn plan(
     let mut logins = vec![LoginPlan {
         name: String::new(),
         connection,
-        method: method(&auto_auth.method)?,
+        method: method(&auto_auth.method, environment)?,
         watch_credentials: watch,
         sinks: auto_auth.sinks.clone(),
         settings: settings(config, &auto_auth.method, &config.vault)?,
         templates: templates_of(""),
         notices: Vec::new(),
     }];
+    // What the platform says about the pod holds for all logins.
+    let platform = environment;
     for login in &stanza.logins {
         // The flags and variables of the connection tell about the first server, not about further ones.
         let inherited = Server {
@@ -203,7 +205,7 @@ pub fn plan(
         logins.push(LoginPlan {
             name: login.name.clone(),
             connection: connection::settings(flags, environment, &inherited, namespace)?,
-            method: method(&login.method)?,
+            method: method(&login.method, platform)?,
             watch_credentials: Rule::Off,
             sinks: Vec::new(),
             settings: settings(config, &login.method, &login.vault)?,
@@ -428,7 +430,7 @@ fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Se
     })
 }
 
-fn method(method: &Method) -> Result<MethodSettings, PlanError> {
+fn method(method: &Method, environment: &Environment) -> Result<MethodSettings, PlanError> {
     if let Some(foreign) = method.foreign() {
         return Err(PlanError::Foreign(foreign));
     }
@@ -445,6 +447,7 @@ fn method(method: &Method) -> Result<MethodSettings, PlanError> {
         config: config
             .filter(|(key, _)| accepts(method.kind, key))
             .collect(),
+        environment: environment.iter().collect(),
     })
 }
 

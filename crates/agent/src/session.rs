@@ -42,6 +42,8 @@ const AGENT: &str = "agent";
 pub enum Report {
     /// A login ended; the method comes back with what it remembers.
     LoggedIn(Box<Login>, Result<Box<LoggedIn>, LoginError>),
+    /// The sources of the credentials were asked; the method comes back, and whether they give others.
+    Asked(Box<Login>, Result<bool, LoginError>),
     /// A read ended.
     Fetched(DependencyId, Generation, Box<Result<Got, Unanswered>>),
     /// Anything that needs no value.
@@ -53,7 +55,10 @@ pub struct Session {
     plan: LoginPlan,
     machine: Machine,
     client: Client,
+    /// Absent while it is at work.
     login: Option<Box<Login>>,
+    /// A login was wanted while the method was at work.
+    login_waits: bool,
     tokens: BTreeMap<Generation, Token>,
     wrapped: Option<SinkContent>,
     questions: Questions,
@@ -127,6 +132,7 @@ impl Session {
             plan,
             client,
             login: Some(Box::new(login)),
+            login_waits: false,
             tokens: BTreeMap::new(),
             wrapped: None,
             questions: Questions::default(),
@@ -204,7 +210,7 @@ impl Session {
         &self.plan.name
     }
 
-    /// The file whose change means new credentials, where the configuration wants it watched.
+    /// What tells of new credentials, where the configuration wants it watched.
     #[must_use]
     pub fn watched(&self) -> Option<leasehold_vault::Watched> {
         let login = self
@@ -226,6 +232,22 @@ impl Session {
                 self.login = Some(login);
                 let event = self.logged_in(result);
                 self.take(event);
+            }
+            Report::Asked(login, result) => {
+                self.login = Some(login);
+                if std::mem::take(&mut self.login_waits) {
+                    self.log_in();
+                    return;
+                }
+                match result {
+                    Ok(false) => {}
+                    Ok(true) => self.take(Event::CredentialsChanged),
+                    Err(error) => {
+                        let text =
+                            format!("the last credentials stay: {}", sentence::chain(&error));
+                        self.context.log.warn("agent.auth.handler", text);
+                    }
+                }
             }
             Report::Fetched(id, generation, result) => {
                 let event = self.fetched(id, generation, *result);

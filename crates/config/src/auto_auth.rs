@@ -184,8 +184,6 @@ impl MethodKind {
                 "object_id",
                 "client_id",
                 "scope",
-                "tenant_id",
-                "client_secret",
                 "authenticate_from_environment",
             ],
             Self::AliCloud => &[

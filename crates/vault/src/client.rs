@@ -6,8 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Method, Url};
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -129,6 +129,52 @@ impl Client {
                 Err(self.error(request, &url, failure))
             }
         }
+    }
+
+    /// Sends a request that is not one of Vault's API to a full address, and gives back whatever comes.
+    /// Redirects are not followed, and headers are only those given.
+    pub(crate) async fn send_elsewhere(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<RawAnswer, Failure> {
+        let unfit = |what: &str| Failure::NoAnswer {
+            why: NoAnswer::Other(format!("{what} cannot be sent in a header")),
+            source: None,
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let known = HeaderName::try_from(*name).map_err(|_| unfit("a header's name"))?;
+            let mut value = HeaderValue::try_from(*value).map_err(|_| unfit(name))?;
+            value.set_sensitive(true);
+            map.insert(known, value);
+        }
+        let http = self
+            .inner
+            .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut builder = http.request(method, url).headers(map);
+        if let Some(body) = body {
+            builder = builder.body(body);
+        }
+        let timeout = self.inner.settings.timeout;
+        let exchange = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| self.no_answer(error))?;
+            self.receive(response).await
+        };
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .unwrap_or(Err(Failure::NoAnswer {
+                why: NoAnswer::TimedOut(timeout),
+                source: None,
+            }))
     }
 
     pub(crate) fn mounts(&self) -> &Mutex<Mounts> {

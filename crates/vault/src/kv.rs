@@ -2,7 +2,8 @@
 //!
 //! People write `secret/app` for what version 2 of the engine keeps at `secret/data/app`.
 //! The server tells which engine a path belongs to (`sys/internal/ui/mounts/PATH`), and it
-//! is asked only where the path leaves that open, and once per mount.
+//! is asked only where the path leaves that open, and once per mount. A path in the form of
+//! an engine that makes credentials is tried as it stands before that.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,8 @@ pub struct Mounts {
 const RESERVED: [&str; 5] = ["auth", "sys", "identity", "cubbyhole", "audit"];
 /// The segments that version 2 puts between mount and secret.
 const INNER: [&str; 3] = ["data", "metadata", "subkeys"];
+/// The segments that engines which make credentials or certificates put between mount and role.
+const MAKING: [&str; 5] = ["creds", "static-creds", "issue", "sign", "sts"];
 
 impl Mounts {
     /// Remembers what the server told.
@@ -63,6 +66,24 @@ impl Mounts {
             return Some(Place::in_mount(path, mount, engine, purpose));
         }
         is_settled(path, purpose).then(|| Place {
+            path: path.to_owned(),
+            engine: None,
+            is_root: false,
+        })
+    }
+
+    /// The place of a path whose mount is not known and whose form is that of an engine which makes
+    /// credentials, as in `database/creds/app`. Trying it does no harm: another engine has nothing there,
+    /// and then its mount has to be looked up after all.
+    #[must_use]
+    pub fn likely(&self, namespace: &str, path: &str) -> Option<Place> {
+        let path = path.trim_matches('/');
+        let mut segments = path.split('/').skip(1);
+        let makes = segments
+            .next()
+            .is_some_and(|segment| MAKING.contains(&segment));
+        let unknown = self.mount_of(namespace, path).is_none();
+        (makes && segments.next().is_some() && unknown).then(|| Place {
             path: path.to_owned(),
             engine: None,
             is_root: false,
@@ -229,6 +250,22 @@ mod tests {
             if path.starts_with("secret/") {
                 assert_eq!(mounts.resolve("", path, Purpose::Writing), None, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_path_that_makes_credentials_is_tried_unless_its_mount_is_known() {
+        let mut mounts = Mounts::default();
+        mounts.learn("", "secret/", Engine::VersionedKv);
+        for (path, likely) in [
+            ("database/creds/app", true),
+            ("/pki/issue/web", true),
+            ("database/creds", false),
+            ("teams/database/creds/app", false),
+            ("secret/creds/app", false),
+            ("kv/app", false),
+        ] {
+            assert_eq!(mounts.likely("", path).is_some(), likely, "{path}");
         }
     }
 

@@ -24,6 +24,7 @@ mod settings;
 mod tls;
 mod token;
 mod tokens;
+mod variables;
 
 pub use address::{Address, AddressError};
 pub use answer::{Auth, Secret, WrapInfo};
@@ -33,7 +34,7 @@ pub use error::{Error, Failure, NoAnswer, Refusal, RefusalForm, SetupError, Unus
 pub use fetch::{Asked, FetchError};
 pub use hint::{LoginFacts, login_hint, missing_hint, read_hint};
 pub use kv::{Engine, Mounts, Place, Purpose};
-pub use login::{LoggedIn, Login, LoginError, METHODS, MethodError, MethodSettings, Watched};
+pub use login::{LoggedIn, Login, LoginError, METHODS, MethodError, MethodSettings, Sign, Watched};
 pub use proxy::{ProxyError, ProxySettings};
 pub use reading::{Listing, Reading};
 pub use request::{Request, RequestBody};
@@ -45,3 +46,4 @@ pub use settings::{
 pub use tls::TlsError;
 pub use token::{LeaseId, SecretText, Token, TokenError};
 pub use tokens::{Renewed, TokenStatus, WrappingStatus};
+pub use variables::Variables;

@@ -3,6 +3,7 @@
 //!
 //! When to log in, how often to try and where the token goes is the agent's business.
 
+mod cloud;
 mod settings;
 mod sources;
 
@@ -20,7 +21,9 @@ use crate::request::Request;
 use crate::settings::{ClientPair, PemSource, Roots};
 use crate::token::{SecretText, Token, TokenError};
 use crate::tokens::TokenStatus;
+use crate::variables::Variables;
 
+use cloud::{aws::Iam, azure::Azure, gcp::Gce};
 pub use settings::{METHODS, MethodError};
 use sources::{AppRole, Cert, JwtFile, Kubernetes, PasswordFile};
 
@@ -37,6 +40,8 @@ pub struct MethodSettings {
     pub wrap_ttl: Option<Duration>,
     /// The method's own settings, in order.
     pub config: Vec<(String, String)>,
+    /// The environment, in which cloud platforms say where their services are.
+    pub environment: Variables,
 }
 
 /// A login method, ready to be used again and again.
@@ -66,13 +71,22 @@ pub enum LoggedIn {
     },
 }
 
-/// A file whose change means new credentials.
+/// What tells of new credentials, and how often to look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
-    /// The file.
-    pub path: PathBuf,
-    /// How often to look at it.
+    /// What to look at.
+    pub sign: Sign,
+    /// How often.
     pub period: Duration,
+}
+
+/// What tells of new credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// This file changes.
+    File(PathBuf),
+    /// The method's own sources give others: [`Login::has_new_credentials`].
+    Sources,
 }
 
 /// A login that failed.
@@ -122,6 +136,24 @@ pub enum LoginError {
     /// The connection with the method's own certificate cannot be prepared.
     #[error("failed to prepare the login with a client certificate")]
     Setup(#[from] SetupError),
+    /// A cloud platform's service does not give what the login needs.
+    #[error("failed to get {what} from `{url}`: {reason}")]
+    Platform {
+        /// What was wanted.
+        what: &'static str,
+        /// The service, without the query.
+        url: String,
+        /// What came instead.
+        reason: String,
+    },
+    /// There are no credentials of a cloud platform.
+    #[error("found no {platform} credentials: {reason}")]
+    NoCredentials {
+        /// The platform.
+        platform: &'static str,
+        /// What was found instead, and what is accepted.
+        reason: String,
+    },
     /// The server refuses, fails or cannot be reached.
     #[error("{}", refused_text(facts, error, hint.as_deref()))]
     Refused {
@@ -143,6 +175,9 @@ enum Source {
     TokenFile(PathBuf),
     UserPass(PasswordFile),
     Ldap(PasswordFile),
+    Aws(Box<Iam>),
+    Azure(Box<Azure>),
+    Gcp(Gce),
 }
 
 impl Login {
@@ -208,6 +243,33 @@ impl Login {
                 let body = credentials(&[("password", Some(password.expose()))]);
                 self.send(client, &login, &body).await
             }
+            Source::Aws(iam) => {
+                let body = iam.body(client).await?;
+                let result = self.send(client, &login, &body).await;
+                if let (Err(_), Source::Aws(iam)) = (&result, &mut self.source) {
+                    iam.forget();
+                }
+                result
+            }
+            Source::Gcp(gce) => {
+                let jwt = gce.identity(client).await?;
+                self.claims = Claims::of(jwt.expose());
+                let body = credentials(&[("role", Some(&gce.role)), ("jwt", Some(jwt.expose()))]);
+                self.send(client, &login, &body).await
+            }
+            Source::Azure(azure) => {
+                let shown = azure.show(client).await?;
+                self.claims = Claims::of(shown.token.expose());
+                let body = credentials(&[
+                    ("role", Some(&azure.role)),
+                    ("jwt", Some(shown.token.expose())),
+                    ("vm_name", Some(&shown.machine.name)),
+                    ("vmss_name", Some(&shown.machine.scale_set)),
+                    ("resource_group_name", Some(&shown.machine.resource_group)),
+                    ("subscription_id", Some(&shown.machine.subscription)),
+                ]);
+                self.send(client, &login, &body).await
+            }
             Source::TokenFile(path) => {
                 let text = sources::read_text("the token", path)?.trimmed();
                 let token = Token::new(text.expose().to_owned()).map_err(|source| {
@@ -224,14 +286,28 @@ impl Login {
         }
     }
 
-    /// The file whose change means that a new login is worthwhile, for methods that have
-    /// one.
+    /// What tells that a new login is worthwhile, for methods that have such a sign.
     #[must_use]
     pub fn watched(&self) -> Option<Watched> {
         match &self.source {
             Source::Jwt(file) => Some(file.watched()),
             Source::Ldap(file) | Source::UserPass(file) => Some(file.watched()),
+            Source::Aws(iam) => Some(Watched {
+                sign: Sign::Sources,
+                period: iam.period,
+            }),
             _ => None,
+        }
+    }
+
+    /// Whether the sources of the credentials give others than the last login showed.
+    ///
+    /// # Errors
+    /// They cannot be asked; then the last ones stay.
+    pub async fn has_new_credentials(&mut self, client: &Client) -> Result<bool, LoginError> {
+        match &mut self.source {
+            Source::Aws(iam) => iam.has_new_credentials(client).await,
+            _ => Ok(false),
         }
     }
 
@@ -243,6 +319,9 @@ impl Login {
             Source::Jwt(file) => file.role(),
             Source::Cert(cert) => cert.name(),
             Source::UserPass(file) | Source::Ldap(file) => Some(file.username()),
+            Source::Aws(iam) => Some(iam.role.as_str()),
+            Source::Azure(azure) => Some(azure.role.as_str()),
+            Source::Gcp(gce) => Some(gce.role.as_str()),
             Source::AppRole(_) | Source::TokenFile(_) => None,
         };
         LoginFacts {

@@ -69,7 +69,29 @@ impl Client {
         path: &str,
         query: &[(String, String)],
     ) -> Result<Reading, Error> {
-        let (place, warning) = self.place(token, path, Purpose::Reading).await?;
+        let Some(likely) = self.likely(path) else {
+            let (place, warning) = self.place(token, path, Purpose::Reading).await?;
+            return self.read_at(token, place, query, warning).await;
+        };
+        let tried = self.read_at(token, likely.clone(), query, None).await;
+        if !leaves_open(&tried) {
+            return tried;
+        }
+        match self.place(token, path, Purpose::Reading).await {
+            Ok((place, warning)) if place.path != likely.path => {
+                self.read_at(token, place, query, warning).await
+            }
+            _ => tried,
+        }
+    }
+
+    async fn read_at(
+        &self,
+        token: &Token,
+        place: Place,
+        query: &[(String, String)],
+        warning: Option<String>,
+    ) -> Result<Reading, Error> {
         let mut request = Request::get(&place.path).token(token);
         request.query = query.to_vec();
         let answer = self.forward(&request).await?;
@@ -164,6 +186,12 @@ impl Client {
         })
     }
 
+    fn likely(&self, path: &str) -> Option<Place> {
+        let path = path.trim().trim_matches('/');
+        let namespace = self.namespace_of(&Request::get(path)).unwrap_or_default();
+        self.lock_mounts().likely(&namespace, path)
+    }
+
     /// Finds the place of a path, and says so where the server would not tell.
     async fn place(
         &self,
@@ -211,6 +239,15 @@ impl Client {
 
     fn lock_mounts(&self) -> std::sync::MutexGuard<'_, crate::kv::Mounts> {
         self.mounts().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a read as the path stands may have failed because version 2 of the key/value engine keeps the
+/// secret elsewhere: there is nothing, or no right to it.
+fn leaves_open(tried: &Result<Reading, Error>) -> bool {
+    match tried {
+        Ok(reading) => reading.secret.is_none(),
+        Err(error) => error.refusal().is_some_and(|refusal| refusal.status == 403),
     }
 }
 

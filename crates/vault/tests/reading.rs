@@ -60,6 +60,35 @@ async fn a_mount_is_looked_up_once_and_only_for_open_paths() {
 }
 
 #[tokio::test]
+async fn a_path_that_makes_credentials_is_tried_before_its_mount_is_looked_up() {
+    let bao = OpenBao::start();
+    bao.write(
+        "sys/mounts/plain",
+        &json!({"type": "kv", "options": {"version": "1"}}),
+    );
+    bao.write("plain/creds/app", &json!({"user": "ann"}));
+    bao.write("secret/data/creds/app", &json!({"data": {"user": "bob"}}));
+    let client = client(&bao);
+    let root = root(&bao);
+    let reading = client.read(&root, "plain/creds/app", &[]).await.unwrap();
+    assert!(reading.secret.unwrap().data().unwrap().contains("ann"));
+    assert_eq!(lookups(&bao), [] as [&str; 0]);
+
+    // It was a name in version 2 of the key/value engine, and the token has no right outside of that.
+    bao.policy(
+        "inner",
+        r#"path "secret/data/*" { capabilities = ["read"] }"#,
+    );
+    let inner = token(&bao.token(&["inner"], "1h"));
+    let reading = client.read(&inner, "secret/creds/app", &[]).await.unwrap();
+    assert_eq!(reading.path, "secret/data/creds/app");
+    assert!(reading.secret.unwrap().data().unwrap().contains("bob"));
+    let reading = client.read(&root, "secret/creds/none", &[]).await.unwrap();
+    assert_eq!(reading.path, "secret/data/creds/none");
+    assert_eq!(lookups(&bao), ["secret/creds/app"]);
+}
+
+#[tokio::test]
 async fn versions_deletions_and_destructions_read_as_templates_expect() {
     let bao = OpenBao::start();
     for rev in ["one", "two", "three"] {

@@ -29,12 +29,25 @@ impl Session {
 
     pub(super) fn log_in(&mut self) {
         let Some(mut login) = self.login.take() else {
+            self.login_waits = true;
             return;
         };
         let client = self.client.clone();
         self.spawn(async move {
             let result = login.log_in(&client).await;
             Report::LoggedIn(login, result.map(Box::new))
+        });
+    }
+
+    /// Asks the sources of the credentials whether they give others. Not while the method is at work.
+    pub fn ask_for_credentials(&mut self) {
+        let Some(mut login) = self.login.take() else {
+            return;
+        };
+        let client = self.client.clone();
+        self.spawn(async move {
+            let result = login.has_new_credentials(&client).await;
+            Report::Asked(login, result)
         });
     }
 

@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cloud::aws::Iam;
+use super::cloud::azure::{Azure, Identity};
+use super::cloud::gcp::Gce;
+use super::cloud::sources::{Keys, Sources};
 use super::sources::{AppRole, Cert, JwtFile, Kubernetes, PasswordFile};
 use super::{Login, MethodSettings, Source};
+use crate::token::SecretText;
+use crate::variables::Variables;
 
 /// The login methods there are.
-pub const METHODS: [&str; 7] = [
+pub const METHODS: [&str; 10] = [
     "kubernetes",
     "jwt",
     "approle",
@@ -15,10 +21,16 @@ pub const METHODS: [&str; 7] = [
     "token_file",
     "userpass",
     "ldap",
+    "aws",
+    "azure",
+    "gcp",
 ];
 
 /// Where a pod's own token is.
 const DEFAULT_TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// The region that AWS requests are signed for unless one is given, as in the established agent.
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// Settings that describe no login.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +66,7 @@ pub enum MethodError {
 struct Reader<'a> {
     kind: &'static str,
     config: &'a [(String, String)],
+    environment: &'a Variables,
 }
 
 pub(super) fn parse(settings: &MethodSettings) -> Result<Login, MethodError> {
@@ -66,6 +79,7 @@ pub(super) fn parse(settings: &MethodSettings) -> Result<Login, MethodError> {
     let reader = Reader {
         kind,
         config: &settings.config,
+        environment: &settings.environment,
     };
     let mount = match settings.mount_path.as_deref().map(str::trim) {
         None | Some("") => format!("auth/{kind}"),
@@ -131,6 +145,13 @@ impl Reader<'_> {
             }
             "token_file" => Source::TokenFile(self.needed_path("token_file_path")?),
             "ldap" => Source::Ldap(self.password_file()?),
+            "aws" => Source::Aws(Box::new(self.aws()?)),
+            "azure" => Source::Azure(Box::new(self.azure()?)),
+            "gcp" => {
+                self.of_type("gce")?;
+                let account = self.text("service_account");
+                Source::Gcp(Gce::new(self.needed("role")?, account, self.environment))
+            }
             _ => Source::UserPass(self.password_file()?),
         })
     }
@@ -144,6 +165,79 @@ impl Reader<'_> {
             follow_links: self.flag("remove_password_follows_symlinks", false)?,
             period: self.period("password_read_period", remove)?,
             last: None,
+        })
+    }
+
+    fn aws(&self) -> Result<Iam, MethodError> {
+        self.of_type("iam")?;
+        let secret = |key| self.text(key).map(SecretText::new);
+        let missing = |key| MethodError::Missing {
+            kind: self.kind,
+            key,
+        };
+        let keys = match (self.text("access_key"), secret("secret_key")) {
+            (Some(id), Some(secret_key)) => Some(Keys {
+                id,
+                secret: secret_key,
+                session: secret("session_token"),
+            }),
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("secret_key")),
+            (None, Some(_)) => return Err(missing("access_key")),
+        };
+        Ok(Iam {
+            role: self.needed("role")?,
+            header_value: self.text("header_value"),
+            period: self.duration("credential_poll_interval", Duration::from_secs(60))?,
+            sources: Sources {
+                keys,
+                region: self
+                    .text("region")
+                    .unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+                variables: self.environment.clone(),
+                held: None,
+            },
+        })
+    }
+
+    fn azure(&self) -> Result<Azure, MethodError> {
+        let resource = self.needed("resource")?;
+        let identity = match (self.text("object_id"), self.text("client_id")) {
+            (None, None) => Identity::Default,
+            (Some(id), None) => Identity::Object(id),
+            (None, Some(id)) => Identity::Client(id),
+            (Some(_), Some(id)) => {
+                return Err(MethodError::Malformed {
+                    kind: self.kind,
+                    key: "client_id",
+                    value: id,
+                    accepted: "one of `client_id` and `object_id`, not both",
+                });
+            }
+        };
+        Ok(Azure {
+            role: self.needed("role")?,
+            scope: self
+                .text("scope")
+                .unwrap_or_else(|| format!("{resource}/.default")),
+            resource,
+            identity,
+            from_environment: self.flag("authenticate_from_environment", false)?,
+            variables: self.environment.clone(),
+        })
+    }
+
+    /// Some methods have several types, of which one is performed here.
+    fn of_type(&self, accepted: &'static str) -> Result<(), MethodError> {
+        let found = self.needed("type")?;
+        if found == accepted {
+            return Ok(());
+        }
+        Err(MethodError::Malformed {
+            kind: self.kind,
+            key: "type",
+            value: found,
+            accepted,
         })
     }
 
@@ -185,9 +279,16 @@ impl Reader<'_> {
 
     /// A file that vanishes when it is read is looked for more often.
     fn period(&self, key: &'static str, removing: bool) -> Result<Duration, MethodError> {
+        let default = match removing {
+            true => Duration::from_millis(500),
+            false => Duration::from_secs(60),
+        };
+        self.duration(key, default)
+    }
+
+    fn duration(&self, key: &'static str, default: Duration) -> Result<Duration, MethodError> {
         match self.text(key) {
-            None if removing => Ok(Duration::from_millis(500)),
-            None => Ok(Duration::from_secs(60)),
+            None => Ok(default),
             Some(text) => duration(&text).ok_or(MethodError::Malformed {
                 kind: self.kind,
                 key,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{LoginError, Watched};
+use super::{LoginError, Sign, Watched};
 use crate::client::Client;
 use crate::token::{SecretText, Token};
 
@@ -92,7 +92,7 @@ impl JwtFile {
 
     pub(super) fn watched(&self) -> Watched {
         Watched {
-            path: self.path.clone(),
+            sign: Sign::File(self.path.clone()),
             period: self.period,
         }
     }
@@ -115,7 +115,7 @@ impl PasswordFile {
 
     pub(super) fn watched(&self) -> Watched {
         Watched {
-            path: self.path.clone(),
+            sign: Sign::File(self.path.clone()),
             period: self.period,
         }
     }

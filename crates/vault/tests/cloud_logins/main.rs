@@ -1,0 +1,13 @@
+//! Logins by what a cloud platform says about the pod: scripted metadata and token services, and a server
+//! that checks what it is shown. No server on this machine has these methods.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails where its stage cannot be set"
+)]
+
+mod aws;
+mod others;
+mod signature;
+mod stage;
