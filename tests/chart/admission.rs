@@ -29,6 +29,11 @@ fn condition(webhook: &Value) -> &str {
 fn pod(metadata: &Value, init: &[&str], containers: &[&str]) -> Value {
     let named =
         |names: &[&str]| -> Vec<Value> { names.iter().map(|name| json!({"name": name})).collect() };
+    // An API server reads objects through their types, in which null and absent are the same.
+    let mut metadata = metadata.clone();
+    if metadata["annotations"].is_null() {
+        metadata.as_object_mut().unwrap().remove("annotations");
+    }
     let mut spec = json!({"containers": named(containers)});
     if !init.is_empty() {
         spec["initContainers"] = json!(named(init));
@@ -48,6 +53,7 @@ fn only_pods_with_the_annotation_reach_the_webhook_and_no_pod_makes_the_conditio
         .unwrap();
     for (metadata, asks) in [
         (json!({}), false),
+        (json!({"annotations": null}), false),
         (json!({"annotations": {}}), false),
         (json!({"annotations": {"other": "x"}}), false),
         (asking("true"), true),
@@ -88,6 +94,7 @@ fn the_guard_denies_exactly_the_pods_that_ask_and_were_not_injected() {
     }
     for metadata in [
         json!({}),
+        json!({"annotations": null}),
         json!({"annotations": {}}),
         asking("false"),
         asking("0"),

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod established;
 mod helm;
 mod manifests;
 mod objects;

@@ -120,6 +120,33 @@ fn a_certificate_that_is_given_is_mounted_and_its_authority_rendered() {
 }
 
 #[test]
+fn an_authority_for_clients_is_mounted_where_the_server_looks_for_it() {
+    for (kind, field) in [("configMap", "configMapName"), ("secret", "secretName")] {
+        let set = format!(
+            "injector.clientAuthority.{field}=clients,injector.clientAuthority.key=api.crt"
+        );
+        let objects = rendered(KUBERNETES, &["--set".to_owned(), set]);
+        let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
+        let volume = &pod["volumes"][0][kind];
+        assert!(
+            volume["name"] == "clients" || volume["secretName"] == "clients",
+            "{volume}"
+        );
+        let container = &pod["containers"][0];
+        assert_eq!(
+            container["volumeMounts"][0]["mountPath"],
+            "/etc/leasehold/clients"
+        );
+        let env = container["env"].as_array().unwrap();
+        let file = env
+            .iter()
+            .find(|e| e["name"] == "AGENT_INJECT_TLS_CLIENT_CA_FILE")
+            .unwrap();
+        assert_eq!(file["value"], "/etc/leasehold/clients/api.crt");
+    }
+}
+
+#[test]
 fn variables_have_one_value_each_and_the_users_wins() {
     for values in VALUES {
         let objects = rendered(KUBERNETES, &choosing(values));

@@ -88,3 +88,11 @@ fn fail_is_refused_where_there_are_no_match_conditions() {
         accepted(kubernetes, &["--set".to_owned(), fail.to_owned()]);
     }
 }
+
+#[test]
+fn values_that_contradict_each_other_are_refused_with_a_sentence() {
+    let alerts = "injector.metrics.prometheusRule.enabled=true";
+    refused(KUBERNETES, alerts, "set injector.metrics.enabled=true");
+    let both = "injector.clientAuthority.configMapName=a,injector.clientAuthority.secretName=b";
+    refused(KUBERNETES, both, "give the one that holds the authority");
+}

@@ -43,6 +43,9 @@
 {{- if has (toString $i.revokeOnShutdown) (list "true" "false") -}}
 {{- $_ := set $env "AGENT_INJECT_REVOKE_ON_SHUTDOWN" $i.revokeOnShutdown -}}
 {{- end -}}
+{{- if include "leasehold.clientAuthority" . -}}
+{{- $_ := set $env "AGENT_INJECT_TLS_CLIENT_CA_FILE" (printf "/etc/leasehold/clients/%s" $i.clientAuthority.key) -}}
+{{- end -}}
 {{- if $i.metrics.enabled -}}
 {{- $_ := set $env "AGENT_INJECT_TELEMETRY_PATH" "/metrics" -}}
 {{- end -}}

@@ -84,6 +84,15 @@ Arguments: value, version, root.
 {{- if not (or .Values.injector.certs.secretName .Values.injector.certs.certManager.enabled) -}}true{{- end -}}
 {{- end -}}
 
+{{/* "true" or nothing: whether reviews are asked for with a client certificate only. */}}
+{{- define "leasehold.clientAuthority" -}}
+{{- $given := .Values.injector.clientAuthority -}}
+{{- if and $given.configMapName $given.secretName -}}
+{{- fail "injector.clientAuthority has a configMapName and a secretName: give the one that holds the authority of the API server's client certificate." -}}
+{{- end -}}
+{{- if or $given.configMapName $given.secretName -}}true{{- end -}}
+{{- end -}}
+
 {{/* The Secret with the serving certificate or, for self-made ones, with the shared authority. */}}
 {{- define "leasehold.secretName" -}}
 {{- if .Values.injector.certs.secretName -}}
@@ -152,7 +161,7 @@ ghcr.io/leasehold/leasehold:{{ .Chart.AppVersion }}
 {{- end -}}
 
 {{- define "leasehold.failurePolicy" -}}
-{{- $policy := .Values.injector.failurePolicy | default .Values.injector.webhook.failurePolicy | default "Ignore" -}}
+{{- $policy := .Values.injector.webhook.failurePolicy | default .Values.injector.failurePolicy | default "Ignore" -}}
 {{- if and (eq $policy "Fail") (not (include "leasehold.matchConditions" .)) -}}
 {{- fail "injector.webhook.failurePolicy: Fail needs match conditions, which Kubernetes has from 1.28 on (injector.webhook.matchConditions): without them every pod of the cluster would wait for the injector. Use Ignore." -}}
 {{- end -}}

@@ -1,6 +1,7 @@
 //! `leasehold serve`: from flags to a running webhook, and from a signal to its end. The parts are in the modules
 //! below; this one starts them in the right order and ends them together.
 
+pub mod client_authority;
 pub mod connection;
 pub mod files;
 pub mod metrics;
@@ -24,6 +25,7 @@ use crate::cluster::version;
 use crate::exit::Exit;
 use crate::flags::{Parsed, Program};
 use crate::log;
+use crate::server::client_authority::{AuthorityError, ClientAuthority};
 use crate::server::connection::{Connections, Limits, ListenError};
 use crate::server::files::FileError;
 use crate::server::metrics::Metrics;
@@ -56,6 +58,9 @@ pub enum ServeError {
     /// The certificate files.
     #[error("Failed to configure TLS: the files cannot be used")]
     Files(#[from] FileError),
+    /// The authority of clients.
+    #[error("Failed to configure TLS: the authority of clients cannot be used")]
+    Clients(#[from] AuthorityError),
     /// The port.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -105,7 +110,7 @@ pub async fn run(
     let readiness = Readiness::new(Arc::clone(&metrics));
     let serving = Arc::new(Serving::default());
     let client_authority = match &options.client_authority {
-        Some(path) => Some(files::roots(path)?),
+        Some(path) => Some(Arc::new(ClientAuthority::read(path.clone())?)),
         None => None,
     };
     let clients = if client_authority.is_some() {
@@ -113,9 +118,12 @@ pub async fn run(
     } else {
         Clients::Anyone
     };
-    let tls = tls::server_config(&protocol, Arc::clone(&serving), client_authority)?;
+    let tls = tls::server_config(&protocol, Arc::clone(&serving), client_authority.clone())?;
 
     let mut parts = Parts::default();
+    if let Some(authority) = client_authority {
+        parts.forever("the watch of the clients' authority", authority.watch());
+    }
     let kube_version = Arc::new(OnceLock::new());
     match (given_version, &cluster) {
         (Some(version), _) => drop(kube_version.set(version)),

@@ -141,8 +141,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Text,
         "",
         "TLS_CLIENT_CA_FILE",
-        "Authority whose client certificates are required on the webhook's paths, PEM. Health stays open for the \
-         kubelet, which has none. Empty means that no client certificate is asked for.",
+        "Authority whose client certificates are required on the webhook's paths, PEM. The file is watched. Health stays open \
+         for the kubelet, which has none. Empty means that no client certificate is asked for.",
     ),
     Flag {
         name: "namespace-defaults",

@@ -131,16 +131,9 @@ impl CertificateFiles {
     /// Takes every new version of the files into use. A version that cannot be used is logged once, and the one
     /// before stays. Never returns.
     pub async fn watch(self, serving: Arc<Serving>, metrics: Arc<Metrics>) {
-        let mut seen = self.fingerprint();
-        let mut ticks = tokio::time::interval(POLL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut changes = Changes::of(vec![self.certificate.clone(), self.key.clone()]);
         loop {
-            ticks.tick().await;
-            let now = self.fingerprint();
-            if now == seen {
-                continue;
-            }
-            seen = now;
+            changes.next().await;
             match self.load() {
                 Ok(loaded) => {
                     serving.replace(loaded.certificate);
@@ -158,13 +151,44 @@ impl CertificateFiles {
             }
         }
     }
+}
 
-    fn fingerprint(&self) -> [Option<Fingerprint>; 2] {
-        [
-            Fingerprint::of(&self.certificate),
-            Fingerprint::of(&self.key),
-        ]
+/// The changes of files, links above them included.
+#[derive(Debug)]
+pub struct Changes {
+    paths: Vec<PathBuf>,
+    seen: Vec<Option<Fingerprint>>,
+    ticks: tokio::time::Interval,
+}
+
+impl Changes {
+    /// The changes from now on.
+    #[must_use]
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        let mut ticks = tokio::time::interval(POLL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self {
+            seen: fingerprints(&paths),
+            paths,
+            ticks,
+        }
     }
+
+    /// Returns when one of the files has changed.
+    pub async fn next(&mut self) {
+        loop {
+            self.ticks.tick().await;
+            let now = fingerprints(&self.paths);
+            if now != self.seen {
+                self.seen = now;
+                return;
+            }
+        }
+    }
+}
+
+fn fingerprints(paths: &[PathBuf]) -> Vec<Option<Fingerprint>> {
+    paths.iter().map(|path| Fingerprint::of(path)).collect()
 }
 
 /// Reads the certificates of an authority, for the webhook's caBundle.

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::flags::go::quoted;
+use crate::server::client_authority::ClientAuthority;
 
 /// The certificate in use; every new handshake takes the newest.
 #[derive(Default)]
@@ -82,9 +83,6 @@ pub enum TlsError {
     /// The library refuses the combination.
     #[error("Failed to configure TLS: the versions and cipher suites do not go together")]
     Library(#[source] rustls::Error),
-    /// The authority of clients cannot be used.
-    #[error("Failed to configure TLS: the certificates of --tls-client-ca-file cannot be used")]
-    ClientAuthority(#[source] rustls::server::VerifierBuilderError),
 }
 
 /// Reads `--tls-min-version` and `--tls-cipher-suites`.
@@ -134,7 +132,7 @@ pub fn protocol(min_version: &str, cipher_suites: &str) -> Result<Protocol, TlsE
 pub fn server_config(
     protocol: &Protocol,
     serving: Arc<Serving>,
-    client_authority: Option<RootCertStore>,
+    client_authority: Option<Arc<ClientAuthority>>,
 ) -> Result<ServerConfig, TlsError> {
     let mut provider = rustls::crypto::ring::default_provider();
     if let Some(allowed) = &protocol.suites {
@@ -156,19 +154,12 @@ pub fn server_config(
         &[&rustls::version::TLS13, &rustls::version::TLS12]
     };
     let provider: Arc<CryptoProvider> = Arc::new(provider);
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(TlsError::Library)?;
     let builder = match client_authority {
         None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                // The kubelet's probes have no certificate; the router refuses reviews without one.
-                .allow_unauthenticated()
-                .build()
-                .map_err(TlsError::ClientAuthority)?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(authority) => builder.with_client_cert_verifier(authority),
     };
     let mut config = builder.with_cert_resolver(serving);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

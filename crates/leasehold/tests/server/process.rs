@@ -74,7 +74,7 @@ fn with_an_authority_for_clients_only_its_clients_are_answered_and_probes_still_
     let scratch = Scratch::new("process");
     let identity = Identity::new("files", &[]);
     let (authority, known) = clients("clients");
-    let (_, stranger) = clients("others");
+    let (others, stranger) = clients("others");
     std::fs::write(scratch.join("clients.crt"), authority).unwrap();
     let flag = format!(
         "--tls-client-ca-file={}",
@@ -93,8 +93,13 @@ fn with_an_authority_for_clients_only_its_clients_are_answered_and_probes_still_
     let (status, _) = post(&webhook.url("/validate"), &identity.ca, &asked).unwrap();
     assert_eq!(status, 403);
 
-    // The certificate of another authority ends the handshake.
+    // The certificate of another authority ends the handshake, until that one is the one.
     assert!(post_as(Some(&stranger), &url, &identity.ca, &asked).is_err());
+    std::fs::write(scratch.join("clients.crt"), others).unwrap();
+    wait::until_true("the new authority's client is answered", DEADLINE, || {
+        post_as(Some(&stranger), &url, &identity.ca, &asked).is_ok_and(|(status, _)| status == 200)
+    });
+    assert!(post_as(Some(&known), &url, &identity.ca, &asked).is_err());
 }
 
 #[test]
