@@ -155,7 +155,10 @@ fn run(bao: &OpenBao, case: &Value) -> Result<(), String> {
     let scratch = Scratch::new("golden");
     let own = scratch.path().display().to_string();
     let filled = |text: &str| {
-        text.replace("${GOLDEN_DIR}", &own)
+        // The recorded program wrote into the file `out`; `render` writes to the standard output, and has no
+        // file to name.
+        text.replace("->${GOLDEN_DIR}/out)", "->)")
+            .replace("${GOLDEN_DIR}", &own)
             .replace("${VAULT_ADDR}", &bao.address())
     };
     for (name, content) in case["files"].as_object().into_iter().flatten() {

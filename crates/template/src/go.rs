@@ -37,3 +37,4 @@ pub use value::Value;
 pub(crate) use eval::{ExecutionError, UnknownKey, execute};
 pub(crate) use language::names as language_names;
 pub(crate) use parser::{SyntaxError, Trees, Unknown, parse};
+pub(crate) use quote::decode;

@@ -5,13 +5,21 @@ pub(crate) mod words;
 
 use std::borrow::Cow;
 
+use crate::go::decode;
+
 /// Every character in lower case.
 pub(crate) fn lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.chars().map(lower_letter).collect()
 }
 
 /// Every character in upper case.
 pub(crate) fn upper(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
     text.chars().map(upper_letter).collect()
 }
 
@@ -100,12 +108,40 @@ pub(crate) fn is_space(letter: char) -> bool {
     letter.is_whitespace()
 }
 
-/// Text without white space at both ends.
+/// Text without white space at both ends. What is not UTF-8 is no white space.
 pub(crate) fn trim_space(text: &[u8]) -> &[u8] {
-    match std::str::from_utf8(text) {
-        Ok(text) => text.trim_matches(is_space).as_bytes(),
-        Err(_) => text.trim_ascii(),
+    let mut inner = text;
+    while let Some((_, rest)) = first_letter(inner).filter(|(letter, _)| is_space(*letter)) {
+        inner = rest;
     }
+    while let Some((_, rest)) = last_letter(inner).filter(|(letter, _)| is_space(*letter)) {
+        inner = rest;
+    }
+    inner
+}
+
+fn first_letter(text: &[u8]) -> Option<(char, &[u8])> {
+    let (first, rest) = text.split_first()?;
+    if first.is_ascii() {
+        return Some((char::from(*first), rest));
+    }
+    let (letter, length) = decode(text)?;
+    Some((letter, text.get(length..)?))
+}
+
+fn last_letter(text: &[u8]) -> Option<(char, &[u8])> {
+    let (last, rest) = text.split_last()?;
+    if last.is_ascii() {
+        return Some((char::from(*last), rest));
+    }
+    (2..=4).find_map(|length| {
+        let (rest, letter) = text.split_at_checked(text.len().checked_sub(length)?)?;
+        let mut letters = std::str::from_utf8(letter).ok()?.chars();
+        let (Some(letter), None) = (letters.next(), letters.next()) else {
+            return None;
+        };
+        Some((letter, rest))
+    })
 }
 
 /// UTF-8, with U+FFFD for what is not.
@@ -199,6 +235,21 @@ mod tests {
     fn one_character_stays_one_character() {
         assert_eq!(lower("ÀÉ ΑΣ İ"), "àé ασ i");
         assert_eq!(upper("àé ß ŉ ας ᾳ"), "ÀÉ ß ŉ ΑΣ ᾼ");
+    }
+
+    #[test]
+    fn white_space_goes_from_both_ends_of_what_need_not_be_utf_8() {
+        for (text, trimmed) in [
+            (&b" \t\x0b a b \r\n"[..], &b"a b"[..]),
+            ("\u{a0}\u{2003}ä\u{3000}\u{85}".as_bytes(), "ä".as_bytes()),
+            (b"\xff \xff", b"\xff \xff"),
+            (b" \xff\xc2\xa0", b"\xff"),
+            (b"\xa0\xa0", b"\xa0\xa0"),
+            (b" \n ", b""),
+            (b"", b""),
+        ] {
+            assert_eq!(trim_space(text), trimmed, "{text:?}");
+        }
     }
 
     #[test]

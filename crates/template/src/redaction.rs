@@ -35,9 +35,11 @@ impl Redaction {
         let secrets = used
             .iter()
             .filter_map(|dependency| snapshot.get(dependency)?.value().downcast::<Secret>());
-        for (_, value) in secrets.flat_map(|secret| secret.data().entries()) {
-            whole.extend(printed(&value));
-            collect(&value, &mut deep, 0);
+        for entries in secrets.map(|secret| secret.data().entries()) {
+            for value in entries.values() {
+                whole.extend(printed(value));
+                collect(value, &mut deep, 0);
+            }
         }
         for texts in [&mut whole, &mut deep] {
             texts.retain(|text| !text.is_empty());
@@ -83,8 +85,8 @@ fn collect(value: &Value, texts: &mut Vec<Zeroizing<String>>, depth: u32) {
             .for_each(|item| collect(item, texts, depth + 1)),
         Value::Map(map) => {
             map.entries()
-                .iter()
-                .for_each(|(_, item)| collect(item, texts, depth + 1));
+                .values()
+                .for_each(|item| collect(item, texts, depth + 1));
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! Answers of the server as templates see them: structs with the names that consul-template gives.
 
-use std::any::Any;
+use std::{any::Any, collections::BTreeMap};
 
 use crate::{
     functions,
@@ -130,7 +130,7 @@ impl Auth {
         } else {
             Map::new(
                 MapType::TextToText,
-                metadata.entries().into_iter().collect(),
+                BTreeMap::clone(metadata.entries().as_ref()),
             )
         };
         Ok(Value::object(Self {

@@ -84,7 +84,8 @@ pub fn render(
     } = template;
     let library = Library::new(&[]);
     let mut context = Context::new(options, &library, trees, snapshot, host);
-    let mut output = Zeroizing::new(Vec::new());
+    // Most files are about as long as their template: the text of its actions makes room for the values.
+    let mut output = Zeroizing::new(Vec::with_capacity(source.len()));
     if let Some(tree) = trees.get("")
         && let Err(error) = go::execute(&mut context, trees, tree, Value::Nil, &mut output)
     {

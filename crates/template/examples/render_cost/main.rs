@@ -1,6 +1,8 @@
 //! What ten typical templates cost to render once their data is there: microseconds for each, as a line
 //! of its name, the cost of parsing and the cost of rendering. `cargo xtask bench templates` measures the
 //! same templates beside another program.
+//!
+//!     cargo run --release -p leasehold-template --example render_cost -- [ROUNDS] [TEMPLATE]
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -18,7 +20,11 @@ use typical::{ANSWER, TYPICAL};
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds: u32 = env::args().nth(1).map_or(Ok(20_000), |text| text.parse())?;
     println!("{:<20} {:>10} {:>10}", "template", "parse µs", "render µs");
+    let only = env::args().nth(2);
     for (name, definitions, body) in TYPICAL {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         let source = format!("{definitions}{body}");
         let begun = Instant::now();
         for _ in 0..rounds.div_ceil(10) {

@@ -11,9 +11,9 @@ pub(super) const DEEPEST: usize = 500;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("explodeMap", &[Type::Map], |context, args| {
         let result = Map::new(MapType::TextToAny, Default::default());
-        for (key, value) in args.map(0).map(Map::entries).unwrap_or_default() {
+        for (key, value) in args.map(0).map(Map::entries).unwrap_or_default().iter() {
             if let Key::Text(key) = key {
-                explode(context, &result, &key, &value)?;
+                explode(context, &result, key, value)?;
             }
         }
         Ok(Value::Map(result))
@@ -69,16 +69,16 @@ fn merge_within(
         return Ok(());
     }
     context.reserve(source.len().saturating_mul(64))?;
-    for (key, value) in source.entries() {
+    for (key, value) in source.entries().iter() {
         context.spend(1)?;
-        let present = target.get(&key);
-        if value.is_nil() && matches!(value, Value::Nil) {
+        let present = target.get(key);
+        if matches!(value, Value::Nil) {
             if conflict == Conflict::Overwrite {
-                target.insert(key, value)?;
+                target.insert(key.clone(), value.clone())?;
             }
             continue;
         }
-        if let (Value::Map(source), Some(Value::Map(target))) = (&value, &present) {
+        if let (Value::Map(source), Some(Value::Map(target))) = (value, &present) {
             if source.kind() == target.kind() && !target.is_nil() {
                 merge_within(context, target, source, conflict, depth + 1)?;
             }
@@ -88,7 +88,7 @@ fn merge_within(
         }
         let empty = present.as_ref().is_none_or(|present| !present.is_true());
         if empty || conflict == Conflict::Overwrite {
-            target.insert(key, value)?;
+            target.insert(key.clone(), value.clone())?;
         }
     }
     Ok(())

@@ -66,9 +66,9 @@ const METHODS: [Function; 7] = [
     ),
     Function::fixed("MapValues", &[Type::Text], |_, args| {
         match values(args.receiver()).get(&Key::Text(args.shared_text(0))) {
-            Some(Value::Map(map)) if map.kind() == MapType::TextToAny => Ok(Value::list(
-                map.entries().into_iter().map(|(_, value)| value).collect(),
-            )),
+            Some(Value::Map(map)) if map.kind() == MapType::TextToAny => {
+                Ok(Value::list(map.entries().values().cloned().collect()))
+            }
             _ => Ok(Value::List(List::nil(Type::Any))),
         }
     }),

@@ -70,13 +70,14 @@ fn dump_value(value: &Value, depth: usize, out: &mut Vec<u8>) {
                 .collect(),
         ),
         Value::Map(map) => {
-            let entries = map.entries().into_iter().map(|(key, value)| {
+            let entries = map.entries();
+            let labelled = entries.iter().map(|(key, value)| {
                 let mut label = Vec::new();
                 dump_value(&key.value(), depth + 1, &mut label);
                 label.extend_from_slice(b": ");
-                (label, value)
+                (label, value.clone())
             });
-            members(entries.collect());
+            members(labelled.collect());
         }
         Value::Object(object) => match object.text() {
             Some(text) => out.extend_from_slice(&text),
@@ -172,13 +173,13 @@ fn format_value(value: &Value, types: Types, depth: usize, out: &mut Vec<u8>) {
         }
         Value::Map(map) => {
             out.extend_from_slice(b"map[");
-            for (index, (key, item)) in map.entries().into_iter().enumerate() {
+            for (index, (key, item)) in map.entries().iter().enumerate() {
                 if index > 0 {
                     out.push(b' ');
                 }
                 format_value(&key.value(), Types::Hidden, depth + 1, out);
                 out.push(b':');
-                format_value(&item, types, depth + 1, out);
+                format_value(item, types, depth + 1, out);
             }
             out.push(b']');
         }

@@ -80,7 +80,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
             .into_value())
     }),
     Function::fixed("trimSpace", &[Type::Text], |_, args| {
-        Ok(letters::trim_space(args.bytes(0)).into_value())
+        let trimmed = letters::trim_space(args.bytes(0));
+        Ok(if trimmed.len() == args.bytes(0).len() {
+            args.value(0).clone()
+        } else {
+            trimmed.into_value()
+        })
     }),
     Function::fixed("toLower", &[Type::Text], |_, args| {
         Ok(letters::lower(&args.text(0)).into())
@@ -95,15 +100,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let Ok(width) = usize::try_from(args.int(0)) else {
             return Err(Failure::new("indent value must be a positive integer"));
         };
-        let lines: Vec<&[u8]> = args.bytes(1).split(|byte| *byte == b'\n').collect();
-        let filled = lines.iter().filter(|line| !line.is_empty()).count();
-        context.reserve(
-            filled
-                .saturating_mul(width)
-                .saturating_add(args.bytes(1).len()),
-        )?;
-        let mut out = Vec::with_capacity(args.bytes(1).len() + filled * width);
-        for (index, line) in lines.iter().enumerate() {
+        let text = args.bytes(1);
+        let lines = || text.split(|byte| *byte == b'\n');
+        let filled = lines().filter(|line| !line.is_empty()).count();
+        let length = filled.saturating_mul(width).saturating_add(text.len());
+        context.reserve(length)?;
+        let mut out = Vec::with_capacity(length);
+        for (index, line) in lines().enumerate() {
             if index > 0 {
                 out.push(b'\n');
             }
@@ -140,19 +143,38 @@ pub(super) fn replace(
     old: &[u8],
     new: &[u8],
 ) -> Result<Value, Failure> {
-    let parts = if old.is_empty() {
+    if old.is_empty() {
         let mut parts = vec![&text[..0]];
         parts.extend(split(text, old, None));
         parts.push(&text[text.len()..]);
         if text.is_empty() {
             parts.truncate(2);
         }
-        parts
-    } else {
-        split(text, old, None)
-    };
-    context.reserve(joined_length(&parts, new.len()))?;
-    Ok(parts.join(new).into())
+        context.reserve(joined_length(&parts, new.len()))?;
+        return Ok(parts.join(new).into());
+    }
+    let found = occurrences(text, old).count();
+    let length = (text.len() - found * old.len()).saturating_add(found.saturating_mul(new.len()));
+    context.reserve(length)?;
+    let mut out = Vec::with_capacity(length);
+    let mut end = 0;
+    for at in occurrences(text, old) {
+        out.extend_from_slice(&text[end..at]);
+        out.extend_from_slice(new);
+        end = at + old.len();
+    }
+    out.extend_from_slice(&text[end..]);
+    Ok(out.into())
+}
+
+/// Where a part that is not empty stands in a text, from left to right, without overlaps.
+fn occurrences<'t>(text: &'t [u8], part: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + find(text.get(from..)?, part)?;
+        from = at + part.len();
+        Some(at)
+    })
 }
 
 fn joined_length(parts: &[&[u8]], separator: usize) -> usize {

@@ -121,6 +121,10 @@ fn trimmed(kind: &str, text: &[u8]) -> Result<String, Failure> {
 /// A path with its query split off and its escapes undone.
 fn location(kind: &str, text: &[u8]) -> Result<(String, String), Failure> {
     let path = trimmed(kind, text)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    if path.bytes().all(is_plain) {
+        return Ok((path, String::new()));
+    }
     let url = Url::parse(path.as_bytes()).map_err(|error| Failure::from(error.to_string()))?;
     Ok((
         letters::valid(&url.path).into_owned(),

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     mem,
+    ops::Deref,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -15,50 +16,51 @@ use crate::go::{Failure, Key, Text, Type, Value};
 /// A slice: of any, of text and so on, as its element type says. A nil slice is empty, yet prints
 /// and encodes differently in places.
 #[derive(Clone)]
-pub struct List {
-    element: Type,
-    items: Option<Arc<Items>>,
-}
+pub struct List(Arc<Items>);
 
-struct Items(Vec<Value>);
+struct Items {
+    element: Type,
+    values: Vec<Value>,
+    is_nil: bool,
+}
 
 impl List {
     /// A list whose items are already of the element type.
     pub fn new(element: Type, items: Vec<Value>) -> Self {
-        Self {
+        Self(Arc::new(Items {
             element,
-            items: Some(Arc::new(Items(items))),
-        }
+            values: items,
+            is_nil: false,
+        }))
     }
 
     /// A nil slice.
     pub fn nil(element: Type) -> Self {
-        Self {
+        Self(Arc::new(Items {
             element,
-            items: None,
-        }
+            values: Vec::new(),
+            is_nil: true,
+        }))
     }
 
     /// The type of the elements.
     pub fn element(&self) -> Type {
-        self.element
+        self.0.element
     }
 
     /// The items.
     pub fn items(&self) -> &[Value] {
-        self.items
-            .as_deref()
-            .map_or(&[], |items| items.0.as_slice())
+        &self.0.values
     }
 
     /// Whether this is a nil slice.
     pub fn is_nil(&self) -> bool {
-        self.items.is_none()
+        self.0.is_nil
     }
 
     /// The list's type as `%T` prints it.
     pub fn type_name(&self) -> &'static str {
-        match self.element {
+        match self.0.element {
             Type::Text => Type::Texts.name(),
             Type::Int(_) => Type::Ints.name(),
             Type::Uint(_) => Type::Bytes.name(),
@@ -109,14 +111,28 @@ pub struct Map {
     entries: Option<Arc<Entries>>,
 }
 
-struct Entries(RwLock<BTreeMap<Key, Value>>);
+/// What all clones of a map share. Whoever goes through the entries holds them as they were then, and a
+/// change meanwhile is made to a copy.
+struct Entries(RwLock<Arc<Members>>);
+
+/// The entries of a map at one moment, in key order.
+#[derive(Clone, Default)]
+pub struct Members(BTreeMap<Key, Value>);
+
+impl Deref for Members {
+    type Target = BTreeMap<Key, Value>;
+
+    fn deref(&self) -> &BTreeMap<Key, Value> {
+        &self.0
+    }
+}
 
 impl Map {
     /// A map with these entries.
     pub fn new(kind: MapType, entries: BTreeMap<Key, Value>) -> Self {
         Self {
             kind,
-            entries: Some(Arc::new(Entries(RwLock::new(entries)))),
+            entries: Some(Arc::new(Entries(RwLock::new(Arc::new(Members(entries)))))),
         }
     }
 
@@ -172,14 +188,10 @@ impl Map {
         self.read().is_some_and(|entries| entries.contains_key(key))
     }
 
-    /// All entries in key order, as they are now: shared values, copied handles.
-    pub fn entries(&self) -> Vec<(Key, Value)> {
-        self.read().map_or_else(Vec::new, |entries| {
-            entries
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect()
-        })
+    /// All entries in key order, as they are now.
+    pub fn entries(&self) -> Arc<Members> {
+        self.read()
+            .map_or_else(Arc::default, |entries| Arc::clone(&entries))
     }
 
     /// All keys in order, as they are now.
@@ -196,26 +208,20 @@ impl Map {
         let Some(entries) = &self.entries else {
             return Err(Failure::new("assignment to entry in nil map"));
         };
-        entries
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, value);
+        let mut entries = entries.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut entries).0.insert(key, value);
         Ok(())
     }
 
     /// Removes a key, for every holder of the map.
     pub fn remove(&self, key: &Key) -> Option<Value> {
         let entries = self.entries.as_ref()?;
-        entries
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key)
+        let mut entries = entries.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut entries).0.remove(key)
     }
 
     /// The guard must not be held while a value inside is visited: the map may hold itself.
-    fn read(&self) -> Option<RwLockReadGuard<'_, BTreeMap<Key, Value>>> {
+    fn read(&self) -> Option<RwLockReadGuard<'_, Arc<Members>>> {
         let entries = self.entries.as_ref()?;
         Some(entries.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -262,34 +268,38 @@ impl Channel {
 /// Values can be nested deeper than the stack is: taking them apart must not recurse.
 impl Drop for Items {
     fn drop(&mut self) {
-        dismantle(mem::take(&mut self.0));
+        dismantle(mem::take(&mut self.values));
     }
 }
 
-impl Drop for Entries {
+impl Drop for Members {
     fn drop(&mut self) {
-        let entries = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        dismantle(mem::take(entries).into_values().collect());
+        let is_nested = |value: &Value| matches!(value, Value::List(_) | Value::Map(_));
+        if self.0.values().any(is_nested) {
+            dismantle(mem::take(&mut self.0).into_values().collect());
+        }
     }
 }
 
 fn dismantle(mut values: Vec<Value>) {
     while let Some(value) = values.pop() {
         match value {
-            Value::List(List {
-                items: Some(items), ..
-            }) => {
+            Value::List(List(items)) => {
                 if let Some(mut items) = Arc::into_inner(items) {
-                    values.append(&mut items.0);
+                    values.append(&mut items.values);
                 }
             }
             Value::Map(Map {
                 entries: Some(entries),
                 ..
             }) => {
-                if let Some(mut entries) = Arc::into_inner(entries) {
-                    let entries = entries.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    values.extend(mem::take(entries).into_values());
+                let entries = Arc::into_inner(entries)
+                    .map(|entries| entries.0.into_inner())
+                    .and_then(|entries| {
+                        Arc::into_inner(entries.unwrap_or_else(PoisonError::into_inner))
+                    });
+                if let Some(mut entries) = entries {
+                    values.extend(mem::take(&mut entries.0).into_values());
                 }
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! Numeric constants of the language: one constant can be several types, and its use decides.
 
 use crate::go::{
+    Value,
     lexer::TokenKind,
     number::{parse_float, parse_int, parse_uint},
     quote::{Unit, quote, unquote_character},
@@ -12,12 +13,41 @@ pub(crate) struct ConstantError(pub(crate) String);
 
 /// The number that a token stands for.
 pub(crate) fn number(text: &[u8], kind: &TokenKind) -> Result<Number, ConstantError> {
+    let mut number = read(text, kind)?;
+    number.ideal = ideal(&number);
+    Ok(number)
+}
+
+/// What the number is where no type is asked for, as its spelling says.
+fn ideal(number: &Number) -> Option<Value> {
+    let text = number.text.as_str();
+    let is_hexadecimal_int = (text.starts_with("0x") || text.starts_with("0X"))
+        && text.len() > 2
+        && !text.contains(['p', 'P']);
+    let is_written_as_float =
+        !is_hexadecimal_int && !text.starts_with('\'') && text.contains(['.', 'e', 'E', 'p', 'P']);
+    match number {
+        Number {
+            complex: Some((real, imaginary)),
+            ..
+        } => Some(Value::Complex(*real, *imaginary)),
+        Number {
+            float: Some(float), ..
+        } if is_written_as_float => Some(Value::Float(*float)),
+        Number { int: Some(int), .. } => Some(Value::int(*int)),
+        Number { uint: Some(_), .. } => None,
+        _ => Some(Value::Nil),
+    }
+}
+
+fn read(text: &[u8], kind: &TokenKind) -> Result<Number, ConstantError> {
     let mut number = Number {
         text: String::from_utf8_lossy(text).into_owned(),
         int: None,
         uint: None,
         float: None,
         complex: None,
+        ideal: None,
     };
     match kind {
         TokenKind::CharConstant => {

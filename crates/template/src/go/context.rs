@@ -92,14 +92,20 @@ impl<'r> Context<'r> {
     /// # Errors
     /// When the template has done more than its limit allows.
     pub fn spend(&mut self, steps: u64) -> Result<(), Failure> {
-        self.steps = self.steps.saturating_add(steps);
-        let limit = self.limits().steps;
-        if self.steps > limit {
-            return Err(Failure::new(format!(
-                "template took more than {limit} steps"
-            )));
+        if self.may_spend(steps) {
+            return Ok(());
         }
-        Ok(())
+        let limit = self.limits().steps;
+        Err(Failure::new(format!(
+            "template took more than {limit} steps"
+        )))
+    }
+
+    /// Counts work; false when that is more than the limit allows.
+    #[inline]
+    pub(crate) fn may_spend(&mut self, steps: u64) -> bool {
+        self.steps = self.steps.saturating_add(steps);
+        self.steps <= self.options.limits.steps
     }
 
     /// Counts memory against the limit: a function calls it before it makes something whose size
@@ -160,6 +166,7 @@ impl<'r> Context<'r> {
         self.functions
     }
 
+    #[inline]
     pub(crate) fn descend(&mut self) -> Result<(), Failure> {
         self.levels += 1;
         if self.levels > DEEPEST {

@@ -3,14 +3,17 @@
 mod call;
 mod field;
 
-use std::sync::Arc;
+use std::io::Write as _;
 
 use crate::go::{
-    Context, Failure, Kind, Value,
+    Context, Failure, IntType, Key, Kind, Value,
     format::{print, printable, printf},
     held::Held,
     parser::Trees,
-    tree::{Block, Branch, Command, Node, Number, Operand, OperandKind, Pipe, Place, Tree},
+    tree::{
+        Block, Branch, Command, Node, Number, Operand, OperandKind, Pipe, Place, Symbol, Tree,
+        Variable,
+    },
 };
 
 /// Why a rendering ended early.
@@ -47,7 +50,8 @@ pub(crate) fn execute<'r>(
         trees,
         tree,
         output,
-        variables: vec![("$".into(), dot.clone())],
+        variables: vec![(Symbol::ROOT, dot.clone())],
+        operands: &mut Vec::new(),
         place: None,
         unknown: None,
     };
@@ -59,11 +63,13 @@ struct Run<'x, 'r> {
     trees: &'r Trees,
     tree: &'r Tree,
     output: &'x mut Vec<u8>,
-    variables: Vec<(Arc<str>, Held)>,
+    variables: Vec<(Symbol, Held)>,
+    /// The evaluated arguments of all calls under way, those of the innermost call last.
+    operands: &'x mut Vec<Value>,
     /// What is being evaluated, which errors name.
     place: Option<Place<'r>>,
-    /// The key that was not found last, since the trouble it makes comes later.
-    unknown: Option<UnknownKey>,
+    /// The key that was not found last, and where: the trouble it makes comes later.
+    unknown: Option<(&'r str, Value)>,
 }
 
 /// How a node ended.
@@ -82,8 +88,12 @@ impl<'r> Run<'_, 'r> {
         self.place = Some(place);
     }
 
+    #[cold]
     fn error(&self, message: impl Into<String>) -> Box<ExecutionError> {
-        let message = message.into();
+        self.located(message.into())
+    }
+
+    fn located(&self, message: String) -> Box<ExecutionError> {
         let position = self.place.map_or(0, |place| place.position());
         let text = match self.place {
             None => format!("template: {}: {message}", self.tree.name),
@@ -102,7 +112,10 @@ impl<'r> Run<'_, 'r> {
             text,
             message,
             position,
-            unknown: self.unknown.clone(),
+            unknown: self.unknown.as_ref().map(|(name, value)| UnknownKey {
+                name: (*name).to_owned(),
+                known: known_names(value),
+            }),
         })
     }
 
@@ -110,10 +123,20 @@ impl<'r> Run<'_, 'r> {
         self.error(failure.message())
     }
 
+    #[inline]
     fn step(&mut self) -> Result<(), Box<ExecutionError>> {
-        match self.context.spend(1) {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(self.failed(&failure)),
+        if self.context.may_spend(1) {
+            Ok(())
+        } else {
+            Err(self.exhausted())
+        }
+    }
+
+    #[cold]
+    fn exhausted(&mut self) -> Box<ExecutionError> {
+        match self.context.spend(0) {
+            Err(failure) => self.failed(&failure),
+            Ok(()) => self.error(""),
         }
     }
 
@@ -148,7 +171,11 @@ impl<'r> Run<'_, 'r> {
         match node {
             Node::Text { text, .. } => self.write(text)?,
             Node::Action(pipe) => {
-                let held = self.pipe(dot, pipe)?;
+                let simple = pipe.simple_operand();
+                let held = match simple.and_then(|operand| self.path(dot, operand)) {
+                    Some(held) => held,
+                    None => self.pipe(dot, pipe)?,
+                };
                 if pipe.variables.is_empty() {
                     self.print(node, &held)?;
                 }
@@ -179,6 +206,16 @@ impl<'r> Run<'_, 'r> {
         match &held.value {
             Value::Text(text) | Value::Number(text) => self.write(text),
             Value::Nil => self.write(b"<no value>"),
+            Value::Bool(true) => self.write(b"true"),
+            Value::Bool(false) => self.write(b"false"),
+            Value::Int(IntType::Int | IntType::Int64, number) => {
+                // The longest is shorter than this.
+                let mut digits = [0; 24];
+                let mut rest = digits.as_mut_slice();
+                let _ = write!(rest, "{number}");
+                let left = rest.len();
+                self.write(digits.get(..digits.len() - left).unwrap_or_default())
+            }
             Value::Channel(_) => {
                 let name = held.value.type_name();
                 Err(self.error(format!("can't print {node} of type {name}")))
@@ -264,9 +301,9 @@ impl<'r> Run<'_, 'r> {
             }
             Value::Map(map) => {
                 let (key_type, element_type) = map.kind().parts();
-                for (key, value) in map.entries() {
+                for (key, value) in map.entries().iter() {
                     let key = Held::in_slot(key.value(), key_type);
-                    let element = Held::in_slot(value, element_type);
+                    let element = Held::in_slot(value.clone(), element_type);
                     if round(self, key, element)? == Flow::Break {
                         return Ok(Flow::Break);
                     }
@@ -340,7 +377,8 @@ impl<'r> Run<'_, 'r> {
             trees: self.trees,
             tree,
             output: &mut *self.output,
-            variables: vec![("$".into(), dot.clone())],
+            variables: vec![(Symbol::ROOT, dot.clone())],
+            operands: &mut *self.operands,
             place: self.place,
             unknown: None,
         };
@@ -357,11 +395,11 @@ impl<'r> Run<'_, 'r> {
             last = Some(self.command(dot, command, last)?.unboxed());
         }
         let held = last.unwrap_or_default();
-        for name in &pipe.variables {
+        for variable in &pipe.variables {
             if pipe.is_assignment {
-                self.set_variable(name, held.clone())?;
+                self.set_variable(variable, held.clone())?;
             } else {
-                self.variables.push((Arc::clone(name), held.clone()));
+                self.variables.push((variable.symbol, held.clone()));
             }
         }
         Ok(held)
@@ -372,11 +410,15 @@ impl<'r> Run<'_, 'r> {
             return Ok(Held::default());
         };
         let has_arguments = !arguments.is_empty() || last.is_some();
+        if !has_arguments && let Some(held) = self.path(dot, first) {
+            self.at(Place::Operand(first));
+            return Ok(held);
+        }
         match &first.kind {
             OperandKind::Field(names) => {
                 self.at(Place::Operand(first));
                 let place = Place::Operand(first);
-                return self.field_chain(dot, dot.clone(), place, names, arguments, last);
+                return self.field_chain(dot, dot, place, names, arguments, last);
             }
             OperandKind::Chain(inner, names) => {
                 return self.chain(dot, first, inner, names, arguments, last);
@@ -392,9 +434,11 @@ impl<'r> Run<'_, 'r> {
                 }
                 return self.descend(|run| run.pipe(dot, pipe));
             }
-            OperandKind::Variable(name, names) => {
+            OperandKind::Variable(variable, names) => {
                 self.at(Place::Operand(first));
-                let held = self.variable(name)?;
+                let Some(held) = self.variable(variable).cloned() else {
+                    return Err(self.undefined(variable));
+                };
                 if names.is_empty() {
                     if has_arguments {
                         return Err(self.not_a_function(first));
@@ -402,7 +446,7 @@ impl<'r> Run<'_, 'r> {
                     return Ok(held);
                 }
                 let place = Place::Operand(first);
-                return self.field_chain(dot, held, place, names, arguments, last);
+                return self.field_chain(dot, &held, place, names, arguments, last);
             }
             _ => {}
         }
@@ -433,55 +477,36 @@ impl<'r> Run<'_, 'r> {
 
     fn number(&mut self, operand: &'r Operand, number: &Number) -> Evaluated {
         self.at(Place::Operand(operand));
-        let text = number.text.as_str();
-        let is_hexadecimal_int = (text.starts_with("0x") || text.starts_with("0X"))
-            && text.len() > 2
-            && !text.contains(['p', 'P']);
-        let is_written_as_float = !is_hexadecimal_int
-            && !text.starts_with('\'')
-            && text.contains(['.', 'e', 'E', 'p', 'P']);
-        let value = match number {
-            Number {
-                complex: Some((real, imaginary)),
-                ..
-            } => Value::Complex(*real, *imaginary),
-            Number {
-                float: Some(float), ..
-            } if is_written_as_float => Value::Float(*float),
-            Number { int: Some(int), .. } => Value::int(*int),
-            Number { uint: Some(_), .. } => {
-                return Err(self.error(format!("{text} overflows int")));
-            }
-            _ => Value::Nil,
-        };
-        Ok(Held::plain(value))
-    }
-
-    fn variable(&self, name: &str) -> Evaluated {
-        match self
-            .variables
-            .iter()
-            .rev()
-            .find(|(known, _)| **known == *name)
-        {
-            Some((_, held)) => Ok(held.clone()),
-            None => Err(self.error(format!("undefined variable: {name}"))),
+        match &number.ideal {
+            Some(value) => Ok(Held::plain(value.clone())),
+            None => Err(self.error(format!("{} overflows int", number.text))),
         }
     }
 
-    fn set_variable(&mut self, name: &str, value: Held) -> Result<(), Box<ExecutionError>> {
-        match self
-            .variables
-            .iter_mut()
-            .rev()
-            .find(|(known, _)| **known == *name)
-        {
+    /// The variable of this name that was declared last.
+    fn variable(&self, variable: &Variable) -> Option<&Held> {
+        let mut declared = self.variables.iter().rev();
+        let (_, held) = declared.find(|(known, _)| *known == variable.symbol)?;
+        Some(held)
+    }
+
+    fn set_variable(
+        &mut self,
+        variable: &Variable,
+        value: Held,
+    ) -> Result<(), Box<ExecutionError>> {
+        let mut found = self.variables.iter_mut().rev();
+        match found.find(|(known, _)| *known == variable.symbol) {
             Some((_, held)) => {
                 *held = value;
                 Ok(())
             }
-            None => Err(self.error(format!("undefined variable: {name}"))),
+            None => Err(self.undefined(variable)),
         }
+    }
+
+    fn undefined(&self, variable: &Variable) -> Box<ExecutionError> {
+        self.error(format!("undefined variable: {}", variable.name))
     }
 
     fn set_last_variable(&mut self, from_end: usize, value: Held) {
@@ -506,4 +531,22 @@ fn shown(value: &Value) -> String {
         _ => printf(b"%v", std::slice::from_ref(value)).unwrap_or_default(),
     };
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The names that a field could have had.
+fn known_names(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => object
+            .fields()
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
+        Value::Map(map) => map
+            .entries()
+            .keys()
+            .filter_map(Key::as_text)
+            .map(|key| key.to_str_lossy().into_owned())
+            .collect(),
+        _ => Vec::new(),
+    }
 }

@@ -3,7 +3,7 @@
 mod number;
 mod verb;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write as _};
 
 use crate::go::{Failure, IntType, Kind, Map, Object, Type, Value, named, quote::count_characters};
 
@@ -40,6 +40,7 @@ pub fn print(values: &[Value]) -> Result<Vec<u8>, Failure> {
 /// When a value is nested too deep, or the text gets too long.
 pub fn println(values: &[Value]) -> Result<Vec<u8>, Failure> {
     let mut printer = Printer::default();
+    printer.out.reserve(32);
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             printer.out.push(b' ');
@@ -56,6 +57,7 @@ pub fn println(values: &[Value]) -> Result<Vec<u8>, Failure> {
 /// When a value is nested too deep, or the text gets too long.
 pub fn printf(format: &[u8], arguments: &[Value]) -> Result<Vec<u8>, Failure> {
     let mut printer = Printer::default();
+    printer.out.reserve(format.len() + 16 * arguments.len());
     verb::run(&mut printer, format, arguments)?;
     Ok(printer.out)
 }
@@ -110,6 +112,26 @@ struct Flags {
     precision: Option<usize>,
 }
 
+impl Flags {
+    /// Whether the verb stands alone.
+    fn is_none(self) -> bool {
+        let Self {
+            minus,
+            plus,
+            sharp,
+            space,
+            zero,
+            plus_v,
+            sharp_v,
+            width,
+            precision,
+        } = self;
+        !(minus || plus || sharp || space || zero || plus_v || sharp_v)
+            && width.is_none()
+            && precision.is_none()
+    }
+}
+
 #[derive(Default)]
 struct Printer {
     out: Vec<u8>,
@@ -160,6 +182,21 @@ impl Printer {
         let zero = std::mem::replace(&mut self.flags.zero, false);
         self.pad(text);
         self.flags.zero = zero;
+    }
+
+    /// Prints what takes no thought: a text or an int by its usual verb, without flags. Says whether it did.
+    fn plainly(&mut self, value: &Value, verb: char) -> bool {
+        if !self.flags.is_none() || self.out.len() > LONGEST {
+            return false;
+        }
+        match (value, verb) {
+            (Value::Text(text), 's' | 'v') => self.out.extend_from_slice(text),
+            (Value::Int(IntType::Int | IntType::Int64, number), 'd' | 'v') => {
+                let _ = write!(self.out, "{number}");
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// An operand of a verb, or a value to print.

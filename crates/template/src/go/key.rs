@@ -92,7 +92,17 @@ impl From<Text> for Key {
 }
 
 impl Ord for Key {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            _ => self.cmp_any(other),
+        }
+    }
+}
+
+impl Key {
+    fn cmp_any(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Text(a), Self::Text(b)) | (Self::Number(a), Self::Number(b)) => a.cmp(b),
             (Self::Int(s, a), Self::Int(t, b)) if s == t => a.cmp(b),

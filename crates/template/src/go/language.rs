@@ -5,17 +5,29 @@ use std::cmp::Ordering;
 use crate::go::{
     Context, Failure, Kind, List, Text, Type, Value,
     format::{self, print, printf, println},
-    held::Held,
     key::Key,
     quote::{decode, is_printable},
     tree::Callee,
 };
 
-/// A function of the language. Unlike others it sees whether a nil is one in a slot, or no value.
+/// A function of the language.
 pub(crate) struct LanguageFunction {
     pub(crate) parameters: &'static [Type],
     pub(crate) rest: Option<Type>,
-    pub(crate) body: fn(&mut Context<'_>, &[Held]) -> Result<Value, Failure>,
+    pub(crate) body: Body,
+}
+
+/// Unlike other functions one of the language sees whether a nil in the first place is one in a slot, or
+/// no value.
+pub(crate) type Body = fn(&mut Context<'_>, &[Value], FirstSlot) -> Result<Value, Failure>;
+
+/// Where the first argument came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirstSlot {
+    /// Out of a slot of type `interface {}`.
+    Any,
+    /// Out of none, or out of one of its own type.
+    Own,
 }
 
 /// What a name of the language calls.
@@ -38,8 +50,6 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         .chain(["and", "or", "call"])
 }
 
-type Body = fn(&mut Context<'_>, &[Held]) -> Result<Value, Failure>;
-
 const fn entry(
     name: &'static str,
     parameters: &'static [Type],
@@ -60,63 +70,61 @@ const RAW: &[Type] = &[Type::Raw];
 const TWO_RAW: &[Type] = &[Type::Raw, Type::Raw];
 
 static FUNCTIONS: &[(&str, LanguageFunction)] = &[
-    entry("eq", RAW, Some(Type::Raw), |_, held| {
-        equal_to_any(held).map(Value::Bool)
+    entry("eq", RAW, Some(Type::Raw), |_, values, _| {
+        equal_to_any(values).map(Value::Bool)
     }),
-    entry("ne", TWO_RAW, None, |_, held| {
-        equal_to_any(held).map(|equal| Value::Bool(!equal))
+    entry("ne", TWO_RAW, None, |_, values, _| {
+        equal_to_any(values).map(|equal| Value::Bool(!equal))
     }),
-    entry("lt", TWO_RAW, None, |_, held| less(held).map(Value::Bool)),
-    entry("le", TWO_RAW, None, |_, held| {
-        less_or_equal(held).map(Value::Bool)
+    entry("lt", TWO_RAW, None, |_, values, _| {
+        less(values).map(Value::Bool)
     }),
-    entry("gt", TWO_RAW, None, |_, held| {
-        less_or_equal(held).map(|le| Value::Bool(!le))
+    entry("le", TWO_RAW, None, |_, values, _| {
+        less_or_equal(values).map(Value::Bool)
     }),
-    entry("ge", TWO_RAW, None, |_, held| {
-        less(held).map(|lt| Value::Bool(!lt))
+    entry("gt", TWO_RAW, None, |_, values, _| {
+        less_or_equal(values).map(|le| Value::Bool(!le))
     }),
-    entry("not", RAW, None, |_, held| {
-        Ok(Value::Bool(!first(held).value.is_true()))
+    entry("ge", TWO_RAW, None, |_, values, _| {
+        less(values).map(|lt| Value::Bool(!lt))
     }),
-    entry("len", RAW, None, |_, held| {
-        length(first(held)).map(Value::int)
+    entry("not", RAW, None, |_, values, _| {
+        Ok(Value::Bool(!first(values).is_true()))
     }),
-    entry("index", RAW, Some(Type::Raw), |_, held| index(held)),
-    entry("slice", RAW, Some(Type::Raw), |_, held| slice(held)),
-    entry("html", &[], Some(Type::Any), |context, held| {
-        escape(context, held, push_html)
+    entry("len", RAW, None, |_, values, slot| {
+        length(first(values), slot).map(Value::int)
     }),
-    entry("js", &[], Some(Type::Any), |context, held| {
-        escape(context, held, push_js)
+    entry("index", RAW, Some(Type::Raw), |_, values, _| index(values)),
+    entry("slice", RAW, Some(Type::Raw), |_, values, _| slice(values)),
+    entry("html", &[], Some(Type::Any), |context, values, _| {
+        escape(context, values, push_html)
     }),
-    entry("urlquery", &[], Some(Type::Any), |context, held| {
-        escape(context, held, push_query)
+    entry("js", &[], Some(Type::Any), |context, values, _| {
+        escape(context, values, push_js)
     }),
-    entry("print", &[], Some(Type::Any), |context, held| {
-        made(context, print(&values(held)))
+    entry("urlquery", &[], Some(Type::Any), |context, values, _| {
+        escape(context, values, push_query)
     }),
-    entry("println", &[], Some(Type::Any), |context, held| {
-        made(context, println(&values(held)))
+    entry("print", &[], Some(Type::Any), |context, values, _| {
+        made(context, print(values))
     }),
-    entry("printf", &[Type::Text], Some(Type::Any), |context, held| {
-        let values = values(held);
-        let (format, arguments) = values.split_first().ok_or("no format")?;
-        let format = format.as_text().cloned().unwrap_or_default();
-        made(context, printf(&format, arguments))
+    entry("println", &[], Some(Type::Any), |context, values, _| {
+        made(context, println(values))
     }),
+    entry(
+        "printf",
+        &[Type::Text],
+        Some(Type::Any),
+        |context, values, _| {
+            let (format, arguments) = values.split_first().ok_or("no format")?;
+            let format = format.as_text().cloned().unwrap_or_default();
+            made(context, printf(&format, arguments))
+        },
+    ),
 ];
 
-fn first(held: &[Held]) -> &Held {
-    const NOTHING: &Held = &Held {
-        value: Value::Nil,
-        is_boxed: false,
-    };
-    held.first().unwrap_or(NOTHING)
-}
-
-fn values(held: &[Held]) -> Vec<Value> {
-    held.iter().map(|held| held.value.clone()).collect()
+fn first(values: &[Value]) -> &Value {
+    values.first().unwrap_or(&Value::Nil)
 }
 
 fn made(context: &mut Context<'_>, text: Result<Vec<u8>, Failure>) -> Result<Value, Failure> {
@@ -159,15 +167,15 @@ fn incompatible(a: &Value, b: &Value) -> Failure {
     Failure::new(format!("incompatible types for comparison: {a} and {b}"))
 }
 
-fn equal_to_any(held: &[Held]) -> Result<bool, Failure> {
-    let (first, others) = held
+fn equal_to_any(values: &[Value]) -> Result<bool, Failure> {
+    let (first, others) = values
         .split_first()
         .ok_or("missing argument for comparison")?;
     if others.is_empty() {
         return Err("missing argument for comparison".into());
     }
     for other in others {
-        if equal(&first.value, &other.value)? {
+        if equal(first, other)? {
             return Ok(true);
         }
     }
@@ -223,15 +231,12 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, Failure> {
     Ok(a.deep_equals(b))
 }
 
-fn two(held: &[Held]) -> (&Value, &Value) {
-    (
-        &first(held).value,
-        &first(held.get(1..).unwrap_or_default()).value,
-    )
+fn two(values: &[Value]) -> (&Value, &Value) {
+    (first(values), first(values.get(1..).unwrap_or_default()))
 }
 
-fn less(held: &[Held]) -> Result<bool, Failure> {
-    let (a, b) = two(held);
+fn less(values: &[Value]) -> Result<bool, Failure> {
+    let (a, b) = two(values);
     let (kind, other) = (basic_kind(a), basic_kind(b));
     if kind == Basic::None || other == Basic::None {
         return Err("invalid type for comparison".into());
@@ -253,19 +258,19 @@ fn less(held: &[Held]) -> Result<bool, Failure> {
     Ok(order == Ordering::Less)
 }
 
-fn less_or_equal(held: &[Held]) -> Result<bool, Failure> {
-    Ok(less(held)? || equal_to_any(held)?)
+fn less_or_equal(values: &[Value]) -> Result<bool, Failure> {
+    Ok(less(values)? || equal_to_any(values)?)
 }
 
-fn length(held: &Held) -> Result<i64, Failure> {
-    let count = match &held.value {
+fn length(value: &Value, slot: FirstSlot) -> Result<i64, Failure> {
+    let count = match value {
         Value::Text(text) | Value::Number(text) => text.len(),
         Value::List(list) => list.items().len(),
         Value::Map(map) => map.len(),
         // What waits in the channel depends on the moment in Go; the numbers come one at a time.
         Value::Channel(_) => 0,
         Value::NilObject(_) => return Err("len of nil pointer".into()),
-        Value::Nil if held.is_boxed => return Err("len of nil pointer".into()),
+        Value::Nil if slot == FirstSlot::Any => return Err("len of nil pointer".into()),
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         other => {
             let name = other.type_name().trim_start_matches('*');
@@ -294,14 +299,13 @@ fn position(index: &Value, length: usize) -> Result<usize, Failure> {
         .ok_or_else(|| Failure::new(format!("index out of range: {number}")))
 }
 
-fn index(held: &[Held]) -> Result<Value, Failure> {
-    let (item, indexes) = held.split_first().ok_or("index of untyped nil")?;
-    if matches!(item.value, Value::Nil) {
+fn index(values: &[Value]) -> Result<Value, Failure> {
+    let (item, indexes) = values.split_first().ok_or("index of untyped nil")?;
+    if matches!(item, Value::Nil) {
         return Err("index of untyped nil".into());
     }
-    let mut item = item.value.clone();
+    let mut item = item.clone();
     for index in indexes {
-        let index = &index.value;
         item = match &item {
             Value::Nil | Value::NilObject(_) => return Err("index of nil pointer".into()),
             Value::List(list) => {
@@ -346,9 +350,8 @@ fn map_key(index: &Value, wanted: Type) -> Result<Key, Failure> {
     })
 }
 
-fn slice(held: &[Held]) -> Result<Value, Failure> {
-    let (item, indexes) = held.split_first().ok_or("slice of untyped nil")?;
-    let item = &item.value;
+fn slice(values: &[Value]) -> Result<Value, Failure> {
+    let (item, indexes) = values.split_first().ok_or("slice of untyped nil")?;
     match item {
         Value::Nil => return Err("slice of untyped nil".into()),
         Value::NilObject(_) => return Err("slice of nil pointer".into()),
@@ -373,7 +376,7 @@ fn slice(held: &[Held]) -> Result<Value, Failure> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
-        *bound = position(&index.value, length)?;
+        *bound = position(index, length)?;
     }
     let [from, to, capacity] = bounds;
     if from > to {
@@ -399,16 +402,20 @@ fn slice(held: &[Held]) -> Result<Value, Failure> {
 /// The printed arguments, each byte of them put out by `push`.
 fn escape(
     context: &mut Context<'_>,
-    held: &[Held],
+    values: &[Value],
     push: fn(&mut Vec<u8>, &[u8]),
 ) -> Result<Value, Failure> {
-    let values: Vec<Value> = held
-        .iter()
-        .map(|held| format::printable(&held.value).into_owned())
-        .collect();
-    let text = print(&values)?;
-    let mut out = Vec::with_capacity(text.len());
-    push(&mut out, &text);
+    let mut out = Vec::new();
+    if let [Value::Text(text)] = values {
+        out.reserve(text.len());
+        push(&mut out, text);
+    } else {
+        let values: Vec<Value> = values
+            .iter()
+            .map(|value| format::printable(value).into_owned())
+            .collect();
+        push(&mut out, &print(&values)?);
+    }
     made(context, Ok(out))
 }
 
@@ -451,7 +458,12 @@ fn push_query(out: &mut Vec<u8>, text: &[u8]) {
             b' ' => out.push(b'+'),
             b'-' | b'_' | b'.' | b'~' => out.push(byte),
             _ if byte.is_ascii_alphanumeric() => out.push(byte),
-            _ => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            _ => {
+                let digit = |value: u8| b"0123456789ABCDEF".get(usize::from(value)).copied();
+                out.push(b'%');
+                out.extend(digit(byte >> 4));
+                out.extend(digit(byte & 15));
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::go::{
     Functions, Text,
     lexer::{Keyword, Lexer, Token, TokenKind},
     quote::{quote, unquote},
-    tree::{Block, Branch, Node, Tree},
+    tree::{Block, Branch, Node, Symbol, Tree, Variable},
 };
 
 /// How deep blocks and parentheses may stand in each other: the evaluator goes as deep.
@@ -54,6 +54,7 @@ pub(crate) fn parse(
         source: source.into(),
         functions,
         trees: Trees::new(),
+        variables: vec!["$".into()],
         depth: 0,
     };
     Parser::new(&mut shared).source()?;
@@ -66,7 +67,27 @@ struct Shared<'s> {
     source: Arc<[u8]>,
     functions: &'s dyn Functions,
     trees: Trees,
+    /// The names of all variables; their places here are their numbers.
+    variables: Vec<Arc<str>>,
     depth: usize,
+}
+
+impl Shared<'_> {
+    /// The variable of this name.
+    fn variable(&mut self, name: &str) -> Variable {
+        let known = self.variables.iter().position(|known| **known == *name);
+        let symbol = known.unwrap_or_else(|| {
+            self.variables.push(name.into());
+            self.variables.len() - 1
+        });
+        Variable {
+            name: self
+                .variables
+                .get(symbol)
+                .map_or_else(|| name.into(), Arc::clone),
+            symbol: Symbol(symbol),
+        }
+    }
 }
 
 /// The parser of one definition, with its own tokens read ahead, and its own variables.
@@ -75,7 +96,7 @@ struct Parser<'p, 's> {
     /// The token read last is the first here; those pushed back lie above it.
     tokens: [Token; 3],
     read_ahead: usize,
-    variables: Vec<Arc<str>>,
+    variables: Vec<Variable>,
     open_ranges: usize,
     /// The line of the action being parsed, for tokens that fail on a later one.
     action_line: Option<usize>,
@@ -125,11 +146,12 @@ impl<'p, 's> Parser<'p, 's> {
             end: 0,
             line: 0,
         };
+        let root = shared.variable("$");
         Self {
             shared,
             tokens: [none.clone(), none.clone(), none],
             read_ahead: 0,
-            variables: vec!["$".into()],
+            variables: vec![root],
             open_ranges: 0,
             action_line: None,
         }

@@ -10,16 +10,29 @@ use std::{
     sync::Arc,
 };
 
-use zeroize::Zeroizing;
-
 /// A shared, unchangeable byte string. Cloning shares the bytes; the last drop wipes them.
 #[derive(Clone, Default)]
-pub struct Text(Arc<Zeroizing<Vec<u8>>>);
+pub struct Text(Arc<Wiped>);
+
+/// Bytes that are overwritten before their memory is given back, what lies behind their end included.
+#[derive(Default)]
+struct Wiped(Vec<u8>);
+
+impl Drop for Wiped {
+    /// One fill of the whole allocation, which the barrier keeps the compiler from leaving out. Byte by
+    /// byte, as `Zeroizing` does it, wiping took as long as making the text.
+    fn drop(&mut self) {
+        let capacity = self.0.capacity();
+        self.0.clear();
+        self.0.resize(capacity, 0);
+        zeroize::optimization_barrier(self.0.as_slice());
+    }
+}
 
 impl Text {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_slice()
+        self.0.0.as_slice()
     }
 
     /// The text for places which need UTF-8: what is not UTF-8 becomes U+FFFD.
@@ -37,8 +50,14 @@ impl PartialEq for Text {
 impl Eq for Text {}
 
 impl Ord for Text {
+    /// Most texts that are compared, keys of maps, differ in their first byte.
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        let (a, b) = (self.as_bytes(), other.as_bytes());
+        match (a.first(), b.first()) {
+            (Some(x), Some(y)) if x != y => x.cmp(y),
+            _ => a.cmp(b),
+        }
     }
 }
 
@@ -70,7 +89,7 @@ impl AsRef<[u8]> for Text {
 
 impl From<Vec<u8>> for Text {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Zeroizing::new(bytes)))
+        Self(Arc::new(Wiped(bytes)))
     }
 }
 

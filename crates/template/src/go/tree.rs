@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::go::{Function, Key, Text, language::LanguageFunction, quote};
+use crate::go::{Function, Key, Text, Value, language::LanguageFunction, quote};
 
 /// A template by name: its body. All trees of one source share that source.
 pub(crate) struct Tree {
@@ -64,8 +64,21 @@ pub(crate) struct Branch {
 pub(crate) struct Pipe {
     pub(crate) position: usize,
     pub(crate) is_assignment: bool,
-    pub(crate) variables: Vec<Arc<str>>,
+    pub(crate) variables: Vec<Variable>,
     pub(crate) commands: Vec<Command>,
+}
+
+impl Pipe {
+    /// The operand that is all of the pipeline, if it is one alone.
+    pub(crate) fn simple_operand(&self) -> Option<&Operand> {
+        match self.commands.as_slice() {
+            [Command { operands, .. }] if self.variables.is_empty() => match operands.as_slice() {
+                [operand] => Some(operand),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// A function, method or value with its arguments. There is at least one operand.
@@ -94,7 +107,24 @@ pub(crate) enum OperandKind {
     /// As it was quoted, and what it means
     Text(String, Text),
     /// `$x.a.b`; the name includes the `$`
-    Variable(Arc<str>, Vec<Name>),
+    Variable(Variable, Vec<Name>),
+}
+
+/// A variable's name with its number: equal names have equal numbers all over a source, so that the
+/// evaluator compares no texts.
+#[derive(Clone)]
+pub(crate) struct Variable {
+    pub(crate) name: Arc<str>,
+    pub(crate) symbol: Symbol,
+}
+
+/// The number of a variable's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Symbol(pub(crate) usize);
+
+impl Symbol {
+    /// `$`, which every template begins with.
+    pub(crate) const ROOT: Self = Self(0);
 }
 
 /// A field's name, which is also a map's key.
@@ -134,6 +164,8 @@ pub(crate) struct Number {
     pub(crate) uint: Option<u64>,
     pub(crate) float: Option<f64>,
     pub(crate) complex: Option<(f64, f64)>,
+    /// What it is where no type is asked for; none when that would be an int which it does not fit.
+    pub(crate) ideal: Option<Value>,
 }
 
 /// Any part of a tree, for saying where something went wrong.
@@ -219,7 +251,10 @@ impl fmt::Display for Node {
 impl fmt::Display for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.variables.is_empty() {
-            f.write_str(&self.variables.join(", "))?;
+            for (index, variable) in self.variables.iter().enumerate() {
+                f.write_str(if index > 0 { ", " } else { "" })?;
+                f.write_str(&variable.name)?;
+            }
             f.write_str(if self.is_assignment { " = " } else { " := " })?;
         }
         for (index, command) in self.commands.iter().enumerate() {
@@ -265,8 +300,8 @@ impl fmt::Display for Operand {
             OperandKind::Number(number) => f.write_str(&number.text),
             OperandKind::Pipe(pipe) => pipe.fmt(f),
             OperandKind::Text(quoted, _) => f.write_str(quoted),
-            OperandKind::Variable(name, names) => {
-                f.write_str(name)?;
+            OperandKind::Variable(variable, names) => {
+                f.write_str(&variable.name)?;
                 write_names(names, f)
             }
         }

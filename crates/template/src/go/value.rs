@@ -189,6 +189,7 @@ impl Value {
     pub fn is_of(&self, wanted: Type) -> bool {
         match wanted {
             Type::Any | Type::Raw => true,
+            Type::Text => matches!(self, Self::Text(_)),
             other => !matches!(self, Self::Nil) && self.type_name() == other.name(),
         }
     }
@@ -246,6 +247,9 @@ impl fmt::Debug for Value {
         f.write_str(self.type_name())
     }
 }
+
+/// Values are moved about all the time: whatever would make them larger belongs behind a pointer.
+const _: () = assert!(size_of::<Value>() <= 24);
 
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {

@@ -23,7 +23,7 @@ pub(super) fn resolve(tag: &str, text: &str) -> Result<Value, YamlError> {
     let (found, value) = if tag == STR {
         (STR, text.into())
     } else {
-        by_look(tag, text)
+        by_look(tag, text).unwrap_or_else(|| (STR, text.into()))
     };
     match (tag, &value) {
         _ if tag.is_empty() || tag == found || tag == STR => Ok(value),
@@ -37,7 +37,13 @@ pub(super) fn resolve(tag: &str, text: &str) -> Result<Value, YamlError> {
 }
 
 pub(super) fn plain_is_text(text: &str) -> bool {
-    by_look("", text).0 == STR && !is_base_60(text)
+    // No word that means something else is longer, and numbers and dates begin like this.
+    let may_be_number =
+        text.starts_with(|first: char| matches!(first, '.' | '+' | '-' | '0'..='9'));
+    if text.len() > "false".len() && !may_be_number {
+        return true;
+    }
+    by_look("", text).is_none() && !(may_be_number && is_base_60(text))
 }
 
 fn short(tag: &str) -> String {
@@ -45,46 +51,46 @@ fn short(tag: &str) -> String {
         .map_or_else(|| tag.to_owned(), |name| format!("!!{name}"))
 }
 
-fn by_look(tag: &str, text: &str) -> (&'static str, Value) {
-    let textual = || (STR, text.into());
+/// The meaning of a plain text that is more than a text.
+fn by_look(tag: &str, text: &str) -> Option<(&'static str, Value)> {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return (BOOL, true.into());
+            return Some((BOOL, true.into()));
         }
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return (BOOL, false.into());
+            return Some((BOOL, false.into()));
         }
-        "" | "~" | "null" | "Null" | "NULL" => return (NULL, Value::Nil),
-        ".nan" | ".NaN" | ".NAN" => return (FLOAT, f64::NAN.into()),
+        "" | "~" | "null" | "Null" | "NULL" => return Some((NULL, Value::Nil)),
+        ".nan" | ".NaN" | ".NAN" => return Some((FLOAT, f64::NAN.into())),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-            return (FLOAT, f64::INFINITY.into());
+            return Some((FLOAT, f64::INFINITY.into()));
         }
-        "-.inf" | "-.Inf" | "-.INF" => return (FLOAT, f64::NEG_INFINITY.into()),
+        "-.inf" | "-.Inf" | "-.INF" => return Some((FLOAT, f64::NEG_INFINITY.into())),
         _ => {}
     }
     match text.bytes().next() {
         Some(b'.') => match go::parse_float(text.as_bytes()) {
-            Ok(number) => (FLOAT, number.into()),
-            Err(_) => textual(),
+            Ok(number) => Some((FLOAT, number.into())),
+            Err(_) => None,
         },
         Some(b'+' | b'-' | b'0'..=b'9') => {
             if (tag.is_empty() || tag == TIMESTAMP) && is_timestamp(text) {
                 // A date stays the text that it is.
-                return (TIMESTAMP, text.into());
+                return Some((TIMESTAMP, text.into()));
             }
             let plain = text.replace('_', "");
             if let Ok(number) = go::parse_int(plain.as_bytes(), 0) {
-                return (INT, Value::int(number));
+                return Some((INT, Value::int(number)));
             }
             if let Ok(number) = go::parse_uint(plain.as_bytes(), 0) {
-                return (INT, Value::uint64(number));
+                return Some((INT, Value::uint64(number)));
             }
             match go::parse_float(plain.as_bytes()) {
-                Ok(number) if is_decimal(&plain) => (FLOAT, number.into()),
-                _ => textual(),
+                Ok(number) if is_decimal(&plain) => Some((FLOAT, number.into())),
+                _ => None,
             }
         }
-        _ => textual(),
+        _ => None,
     }
 }
 

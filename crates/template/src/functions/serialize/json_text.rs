@@ -1,6 +1,8 @@
 //! JSON as Go's `encoding/json` writes it: keys sorted, floats in ES6 form, control characters and (if wanted) HTML
 //! escaped.
 
+use std::{fmt::Display, io::Write as _};
+
 use super::{DEEPEST, WriteError};
 use crate::{
     base64::{self, Alphabet},
@@ -26,7 +28,7 @@ pub(super) enum Layout {
 
 pub(super) fn write(value: &Value, html: Html, layout: Layout) -> Result<Vec<u8>, WriteError> {
     let mut writer = Writer {
-        out: Vec::new(),
+        out: Vec::with_capacity(256),
         html,
         layout,
     };
@@ -56,8 +58,8 @@ impl Writer {
             Value::Nil | Value::NilObject(_) => self.raw("null"),
             Value::Bool(true) => self.raw("true"),
             Value::Bool(false) => self.raw("false"),
-            Value::Int(_, number) => self.raw(&number.to_string()),
-            Value::Uint(_, number) => self.raw(&number.to_string()),
+            Value::Int(_, number) => self.whole(*number),
+            Value::Uint(_, number) => self.whole(*number),
             Value::Float(number) => self.float(*number)?,
             Value::Text(text) => self.text(text),
             Value::Number(text) if text.is_empty() => self.raw("0"),
@@ -81,6 +83,10 @@ impl Writer {
             Value::Complex(..) | Value::Channel(_) => return unsupported(value),
         }
         Ok(())
+    }
+
+    fn whole(&mut self, number: impl Display) {
+        let _ = write!(self.out, "{number}");
     }
 
     fn raw(&mut self, text: &str) {
@@ -146,8 +152,8 @@ impl Writer {
             self.raw("null");
             return Ok(());
         }
-        let entries = map.entries();
-        let entries = entries.iter().filter_map(|(key, value)| match key {
+        let members = map.entries();
+        let entries = members.iter().filter_map(|(key, value)| match key {
             Key::Text(key) => Some((key.as_bytes(), value)),
             _ => None,
         });
@@ -190,19 +196,47 @@ impl Writer {
 
     fn text(&mut self, text: &[u8]) {
         self.out.push(b'"');
-        for chunk in text.utf8_chunks() {
-            for letter in chunk.valid().chars() {
-                self.letter(letter);
-            }
-            for _ in chunk.invalid() {
-                self.raw("\\ufffd");
+        match std::str::from_utf8(text) {
+            Ok(text) => self.escaped_text(text),
+            Err(_) => {
+                for chunk in text.utf8_chunks() {
+                    self.escaped_text(chunk.valid());
+                    for _ in chunk.invalid() {
+                        self.raw("\\ufffd");
+                    }
+                }
             }
         }
         self.out.push(b'"');
     }
 
-    fn letter(&mut self, letter: char) {
-        let html = self.html == Html::Escaped;
+    fn escaped_text(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(|byte| self.may_be_escaped(byte)) {
+            let (plain, behind) = rest.split_at(at);
+            self.raw(plain);
+            let mut letters = behind.chars();
+            match letters.next() {
+                Some(letter @ ('\0'..='\x7f' | '\u{2028}' | '\u{2029}')) => self.escape(letter),
+                Some(letter) => self.raw(letter.encode_utf8(&mut [0; 4])),
+                None => {}
+            }
+            rest = letters.as_str();
+        }
+        self.raw(rest);
+    }
+
+    /// Whether a character that begins with this byte is written otherwise: those of ASCII are, and U+2028 and
+    /// U+2029 are among the others.
+    fn may_be_escaped(&self, byte: u8) -> bool {
+        match byte {
+            b'<' | b'>' | b'&' => self.html == Html::Escaped,
+            b'"' | b'\\' | 0..=0x1f | 0xe2 => true,
+            _ => false,
+        }
+    }
+
+    fn escape(&mut self, letter: char) {
         match letter {
             '"' => self.raw("\\\""),
             '\\' => self.raw("\\\\"),
@@ -211,12 +245,7 @@ impl Writer {
             '\n' => self.raw("\\n"),
             '\r' => self.raw("\\r"),
             '\t' => self.raw("\\t"),
-            '<' | '>' | '&' if html => self.escaped(letter),
-            '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => self.escaped(letter),
-            _ => {
-                let mut buffer = [0; 4];
-                self.raw(letter.encode_utf8(&mut buffer));
-            }
+            _ => self.escaped(letter),
         }
     }
 

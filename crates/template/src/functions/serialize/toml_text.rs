@@ -89,10 +89,11 @@ fn entries(value: &Value) -> Result<Vec<(Vec<u8>, Value)>, WriteError> {
             Err("toml: cannot encode a map with non-string key type".to_owned())
         }
         Value::Map(map) => {
-            let entries = map.entries().into_iter();
+            let entries = map.entries();
             Ok(entries
+                .iter()
                 .filter_map(|(key, value)| match key {
-                    Key::Text(key) => Some((key.as_bytes().to_vec(), value)),
+                    Key::Text(key) => Some((key.as_bytes().to_vec(), value.clone())),
                     _ => None,
                 })
                 .collect())

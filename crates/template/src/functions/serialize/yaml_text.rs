@@ -1,7 +1,9 @@
 //! YAML as the established writer lays it out: block style, lists not indented under their key, keys in natural order,
 //! quotes where a plain text would read as something else, long texts folded near column 80.
 
-use std::cmp::Ordering;
+mod order;
+
+use std::borrow::Cow;
 
 use super::{DEEPEST, WriteError};
 use crate::{
@@ -20,7 +22,7 @@ const LONGEST_KEY: usize = 128;
 
 pub(super) fn write(value: &Value) -> Result<Vec<u8>, WriteError> {
     let mut writer = Writer {
-        out: String::new(),
+        out: String::with_capacity(64),
         column: 0,
         indent: -1,
         after_space: true,
@@ -52,8 +54,8 @@ enum Style {
 }
 
 /// A text to be written, with the style that is wanted and the tag in front.
-struct Scalar {
-    text: String,
+struct Scalar<'v> {
+    text: Cow<'v, str>,
     style: Style,
     tag: &'static str,
 }
@@ -76,24 +78,23 @@ impl Writer {
         match value {
             Value::List(list) => self.list(list, place, depth),
             Value::Map(map) => {
-                let mut entries = map.entries();
-                entries.sort_by(|(a, _), (b, _)| natural_order(a, b));
+                let members = map.entries();
+                let mut entries: Vec<_> = members.iter().collect();
+                entries.sort_by(|(a, _), (b, _)| order::natural(a, b));
                 let entries = entries
                     .into_iter()
-                    .map(|(key, value)| (key.value(), value))
-                    .collect();
+                    .map(|(key, value)| (key_scalar(key), value));
                 self.map(entries, depth)
             }
             Value::Object(object)
                 if value.downcast::<Time>().is_none() && value.downcast::<Version>().is_none() =>
             {
-                let fields = object.fields().into_iter();
-                self.map(
-                    fields
-                        .map(|(name, value)| (name.to_lowercase().into(), value))
-                        .collect(),
-                    depth,
-                )
+                let fields = object.fields();
+                let entries = fields.iter().map(|(name, value)| {
+                    let name = Value::from(name.to_lowercase());
+                    (scalar_of(&name).into_owned(), value)
+                });
+                self.map(entries, depth)
             }
             Value::Channel(_) | Value::Complex(..) => {
                 // The established writer panics with these words.
@@ -126,8 +127,12 @@ impl Writer {
         Ok(())
     }
 
-    fn map(&mut self, entries: Vec<(Value, Value)>, depth: usize) -> Result<(), WriteError> {
-        if entries.is_empty() {
+    fn map<'v>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (Scalar<'v>, &'v Value)>,
+        depth: usize,
+    ) -> Result<(), WriteError> {
+        if entries.len() == 0 {
             self.indicator("{", true);
             self.after_space = true;
             self.indicator("}", false);
@@ -135,9 +140,8 @@ impl Writer {
         }
         let outer = self.indent;
         self.increase_indent();
-        for (key, value) in entries {
+        for (key_scalar, value) in entries {
             self.write_indent();
-            let key_scalar = scalar_of(&key);
             let line_breaks = key_scalar.text.contains(is_break);
             if !line_breaks && key_scalar.text.len() + key_scalar.tag.len() <= LONGEST_KEY {
                 self.scalar(&key_scalar, Place::Key);
@@ -148,13 +152,13 @@ impl Writer {
                 self.write_indent();
                 self.mark(":");
             }
-            self.node(&value, Place::Member, depth + 1)?;
+            self.node(value, Place::Member, depth + 1)?;
         }
         self.indent = outer;
         Ok(())
     }
 
-    fn scalar(&mut self, scalar: &Scalar, place: Place) {
+    fn scalar(&mut self, scalar: &Scalar<'_>, place: Place) {
         let simple_key = place == Place::Key;
         let analysis = Analysis::of(&scalar.text);
         let mut style = scalar.style;
@@ -196,21 +200,25 @@ impl Writer {
             self.put(' ');
         }
         let mut spaces = false;
-        let mut letters = text.chars().peekable();
-        while let Some(letter) = letters.next() {
-            if letter == ' ' {
-                let next_is_space = letters.peek() == Some(&' ');
-                if folding == Folding::Allowed && !spaces && self.column > WIDTH && !next_is_space {
-                    self.write_indent();
-                } else {
-                    self.put(letter);
-                }
-                spaces = true;
-            } else {
-                self.put(letter);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (word, after) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+            if !word.is_empty() {
+                self.put_all(word);
                 self.at_indent = false;
                 spaces = false;
             }
+            let Some(after) = after.strip_prefix(' ') else {
+                break;
+            };
+            rest = after;
+            let next_is_space = rest.starts_with(' ');
+            if folding == Folding::Allowed && !spaces && self.column > WIDTH && !next_is_space {
+                self.write_indent();
+            } else {
+                self.put(' ');
+            }
+            spaces = true;
         }
         self.after_space = false;
         self.at_indent = false;
@@ -348,9 +356,7 @@ impl Writer {
         if needs_space && !self.after_space {
             self.put(' ');
         }
-        for letter in mark.chars() {
-            self.put(letter);
-        }
+        self.put_all(mark);
         self.after_space = false;
         self.at_indent = false;
     }
@@ -360,6 +366,11 @@ impl Writer {
         let at_indent = self.at_indent;
         self.indicator(mark, true);
         self.at_indent = at_indent;
+    }
+
+    fn put_all(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column += text.chars().count();
     }
 
     fn put(&mut self, letter: char) {
@@ -385,16 +396,33 @@ enum Folding {
     None,
 }
 
-fn scalar_of(value: &Value) -> Scalar {
+impl Scalar<'_> {
+    fn into_owned(self) -> Scalar<'static> {
+        Scalar {
+            text: Cow::Owned(self.text.into_owned()),
+            style: self.style,
+            tag: self.tag,
+        }
+    }
+}
+
+fn key_scalar(key: &Key) -> Scalar<'_> {
+    match key {
+        Key::Text(text) => bytes_scalar(text),
+        other => scalar_of(&other.value()).into_owned(),
+    }
+}
+
+fn scalar_of(value: &Value) -> Scalar<'_> {
     let plain = |text: String| Scalar {
-        text,
+        text: Cow::Owned(text),
         style: Style::Plain,
         tag: "",
     };
     match value {
         Value::Bool(flag) => plain(flag.to_string()),
         Value::Int(IntType::Duration, number) => {
-            text_scalar(&Duration::from_nanoseconds(*number).to_string())
+            text_scalar(Duration::from_nanoseconds(*number).to_string())
         }
         Value::Int(_, number) => plain(number.to_string()),
         Value::Uint(_, number) => plain(number.to_string()),
@@ -408,40 +436,50 @@ fn scalar_of(value: &Value) -> Scalar {
             let shown = text.to_str_lossy();
             match (shown.parse::<i64>(), shown.parse::<f64>()) {
                 (Ok(number), _) => plain(number.to_string()),
-                (_, Ok(number)) if number.is_finite() => scalar_of(&Value::Float(number)),
-                _ => text_scalar(&shown),
+                (_, Ok(number)) if number.is_finite() => {
+                    scalar_of(&Value::Float(number)).into_owned()
+                }
+                _ => text_scalar(shown),
             }
         }
-        Value::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => text_scalar(text),
-            Err(_) => binary_scalar(text),
-        },
+        Value::Text(text) => bytes_scalar(text),
         Value::Object(object) => match (value.downcast::<Time>(), value.downcast::<Version>()) {
             (Some(time), _) => plain(time.format("2006-01-02T15:04:05.999999999Z07:00")),
-            (_, Some(version)) => text_scalar(&version.to_string()),
-            _ => text_scalar(&object.text().unwrap_or_default().to_str_lossy()),
+            (_, Some(version)) => text_scalar(version.to_string()),
+            _ => {
+                let text = object.text().unwrap_or_default();
+                text_scalar(text.to_str_lossy().into_owned())
+            }
         },
         _ => plain("null".to_owned()),
     }
 }
 
-fn text_scalar(text: &str) -> Scalar {
+fn bytes_scalar(bytes: &[u8]) -> Scalar<'_> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text_scalar(text),
+        Err(_) => binary_scalar(bytes),
+    }
+}
+
+fn text_scalar<'t>(text: impl Into<Cow<'t, str>>) -> Scalar<'t> {
+    let text = text.into();
     let style = if text.contains('\n') {
         Style::Literal
-    } else if yaml::reads_as_text(text) {
+    } else if yaml::reads_as_text(&text) {
         Style::Plain
     } else {
         Style::Double
     };
     Scalar {
-        text: text.to_owned(),
+        text,
         style,
         tag: "",
     }
 }
 
 /// What is not UTF-8 is written in base 64, in lines of 70.
-fn binary_scalar(bytes: &[u8]) -> Scalar {
+fn binary_scalar(bytes: &[u8]) -> Scalar<'static> {
     let encoded = base64::encode(bytes, Alphabet::Standard);
     let lines: Vec<_> = encoded.chunks(70).map(String::from_utf8_lossy).collect();
     let several = encoded.len() >= 70;
@@ -456,7 +494,7 @@ fn binary_scalar(bytes: &[u8]) -> Scalar {
         Style::Plain
     };
     Scalar {
-        text,
+        text: Cow::Owned(text),
         style,
         tag: "!!binary",
     }
@@ -472,6 +510,15 @@ struct Analysis {
 
 impl Analysis {
     fn of(text: &str) -> Self {
+        let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !text.is_empty() && text.bytes().all(is_harmless) {
+            return Self {
+                line_breaks: false,
+                plain_allowed: true,
+                single_allowed: true,
+                block_allowed: true,
+            };
+        }
         let mut indicators = text.starts_with("---") || text.starts_with("...");
         let (mut line_breaks, mut special) = (false, false);
         let (mut break_space, mut space_break) = (false, false);
@@ -552,65 +599,4 @@ fn escape(letter: char) -> String {
         _ if code <= 0xFFFF => format!("\\u{code:04X}"),
         _ => format!("\\U{code:08X}"),
     }
-}
-
-/// Numbers and booleans before texts, by value; in texts, runs of digits count as numbers and letters come last.
-fn natural_order(a: &Key, b: &Key) -> Ordering {
-    let number = |key: &Key| match key {
-        Key::Bool(flag) => Some((f64::from(u8::from(*flag)), 0)),
-        Key::Int(_, number) => Some((*number as f64, 1)),
-        Key::Uint(_, number) => Some((*number as f64, 2)),
-        Key::Float(number) => Some((*number, 3)),
-        _ => None,
-    };
-    match (number(a), number(b)) {
-        (Some((x, kind)), Some((y, other))) => {
-            return x
-                .partial_cmp(&y)
-                .unwrap_or(Ordering::Equal)
-                .then(kind.cmp(&other))
-                .then_with(|| a.cmp(b));
-        }
-        (Some(_), None) => return Ordering::Less,
-        (None, Some(_)) => return Ordering::Greater,
-        (None, None) => {}
-    }
-    match (a.as_text(), b.as_text()) {
-        (Some(a), Some(b)) => natural_text_order(&a.to_str_lossy(), &b.to_str_lossy()),
-        _ => a.cmp(b),
-    }
-}
-
-fn natural_text_order(a: &str, b: &str) -> Ordering {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let Some(at) = (0..a.len().min(b.len())).find(|at| a[*at] != b[*at]) else {
-        return a.len().cmp(&b.len());
-    };
-    let (x, y) = (a[at], b[at]);
-    match (x.is_alphabetic(), y.is_alphabetic()) {
-        (true, true) => return x.cmp(&y),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
-    }
-    // A zero within a number does not lead it.
-    let before = a[..at]
-        .iter()
-        .rev()
-        .take_while(|letter| letter.is_ascii_digit());
-    let within = (x == '0' || y == '0') && before.into_iter().any(|digit| *digit != '0');
-    let run = |text: &[char]| {
-        let digits = text[at..]
-            .iter()
-            .take_while(|letter| letter.is_ascii_digit());
-        digits.fold((i64::from(within), at), |(number, end), digit| {
-            let digit = i64::from(digit.to_digit(10).unwrap_or(0));
-            (number.wrapping_mul(10).wrapping_add(digit), end + 1)
-        })
-    };
-    let ((x_number, x_end), (y_number, y_end)) = (run(&a), run(&b));
-    x_number
-        .cmp(&y_number)
-        .then(x_end.cmp(&y_end))
-        .then(x.cmp(&y))
 }

@@ -10,12 +10,15 @@ use super::text;
 pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     Function::variadic("sprig_dict", &[], Type::Any, |context, args| {
         context.reserve(args.len().saturating_mul(48))?;
-        let dict = Map::new(MapType::TextToAny, Default::default());
-        for pair in args.all().chunks(2) {
-            let key = Key::Text(pair.first().map(text::text_of).unwrap_or_default().into());
-            dict.insert(key, pair.get(1).cloned().unwrap_or_else(|| "".into()))?;
-        }
-        Ok(Value::Map(dict))
+        let pairs = args.all().chunks(2).map(|pair| {
+            let key = match pair.first() {
+                Some(Value::Text(key)) => key.clone(),
+                other => other.map(text::text_of).unwrap_or_default().into(),
+            };
+            let value = pair.get(1).cloned().unwrap_or_else(|| "".into());
+            (Key::Text(key), value)
+        });
+        Ok(Value::Map(Map::new(MapType::TextToAny, pairs.collect())))
     }),
     Function::fixed("sprig_get", &[Type::Map, Type::Text], |_, args| {
         let value = args
@@ -64,9 +67,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     Function::fixed("sprig_values", &[Type::Map], |context, args| {
         let entries = args.map(0).map(Map::entries).unwrap_or_default();
         context.reserve(entries.len() * 32)?;
-        Ok(Value::list(
-            entries.into_iter().map(|(_, value)| value).collect(),
-        ))
+        Ok(Value::list(entries.values().cloned().collect()))
     }),
     Function::variadic("sprig_pick", &[Type::Map], Type::Text, |_, args| {
         let picked = Map::new(MapType::TextToAny, Default::default());
@@ -82,8 +83,9 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         let entries = args.map(0).map(Map::entries).unwrap_or_default();
         context.reserve(entries.len() * 48)?;
         let kept = entries
-            .into_iter()
+            .iter()
             .filter(|(key, _)| !omitted.contains(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         Ok(Value::Map(Map::new(MapType::TextToAny, kept)))
     }),
@@ -202,8 +204,8 @@ fn deep_copy(context: &mut Context<'_>, value: &Value, depth: usize) -> Result<V
             context.reserve(map.len() * 48)?;
             let copies: Result<_, Failure> = map
                 .entries()
-                .into_iter()
-                .map(|(key, value)| Ok((key, deep_copy(context, &value, depth + 1)?)))
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), deep_copy(context, value, depth + 1)?)))
                 .collect();
             Value::Map(Map::new(map.kind(), copies?))
         }

@@ -5,7 +5,7 @@ use crate::{
         print,
         strings::{self, IntoValue as _},
     },
-    go::{Context, Failure, Function, Key, Map, MapType, Type, Value},
+    go::{Context, Failure, Function, IntType, Key, Map, MapType, Type, Value},
     letters,
     letters::words,
 };
@@ -201,7 +201,10 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         |_, args| Ok(args.value(if args.int(2) == 1 { 0 } else { 1 }).clone()),
     ),
     Function::fixed("sprig_toString", &[Type::Any], |_, args| {
-        Ok(text_of(args.value(0)).into())
+        Ok(match args.value(0) {
+            Value::Text(text) | Value::Number(text) => Value::Text(text.clone()),
+            other => text_of(other).into(),
+        })
     }),
     Function::fixed("sprig_toStrings", &[Type::Any], |_, args| {
         Ok(Value::texts(texts_of(args.value(0))))
@@ -251,6 +254,7 @@ pub(in crate::functions) fn text_of(value: &Value) -> Vec<u8> {
         Value::Object(object) => object
             .text()
             .map_or_else(|| print::display(value), |text| text.as_bytes().to_vec()),
+        Value::Int(IntType::Int | IntType::Int64, number) => number.to_string().into_bytes(),
         other => print::display(other),
     }
 }

@@ -4,7 +4,7 @@ use crate::go::{
     Failure, Function, Type, Value,
     function::Arguments,
     held::Held,
-    language::LanguageFunction,
+    language::{FirstSlot, LanguageFunction},
     tree::{Callee, Operand, OperandKind, Place},
 };
 
@@ -15,7 +15,14 @@ use super::{Evaluated, ExecutionError, Run};
 struct Signature<'a> {
     name: &'a str,
     parameters: &'static [Type],
-    rest: Option<Type>,
+    rest: Option<&'static Type>,
+}
+
+/// Where the arguments of a call lie among the operands: from here to the end.
+#[derive(Clone, Copy)]
+struct Pushed {
+    base: usize,
+    slot: FirstSlot,
 }
 
 impl<'r> Run<'_, 'r> {
@@ -45,11 +52,12 @@ impl<'r> Run<'_, 'r> {
                 let signature = Signature {
                     name,
                     parameters,
-                    rest: *rest,
+                    rest: rest.as_ref(),
                 };
-                let held = self.arguments(dot, signature, arguments, last)?;
-                let values: Vec<Value> = held.into_iter().map(|held| held.value).collect();
-                let result = body(self.context, Arguments::new(&Value::Nil, &values));
+                let first = self.arguments(dot, signature, arguments, last)?.base;
+                let values = self.operands.get(first..).unwrap_or_default();
+                let result = body(self.context, Arguments::new(&Value::Nil, values));
+                self.operands.truncate(first);
                 self.result(name, place, result)
             }
         }
@@ -70,11 +78,12 @@ impl<'r> Run<'_, 'r> {
         let signature = Signature {
             name,
             parameters: method.parameters,
-            rest: method.rest,
+            rest: method.rest.as_ref(),
         };
-        let held = self.arguments(dot, signature, arguments, last)?;
-        let values: Vec<Value> = held.into_iter().map(|held| held.value).collect();
-        let result = (method.body)(self.context, Arguments::new(receiver, &values));
+        let first = self.arguments(dot, signature, arguments, last)?.base;
+        let values = self.operands.get(first..).unwrap_or_default();
+        let result = (method.body)(self.context, Arguments::new(receiver, values));
+        self.operands.truncate(first);
         self.result(name, place, result)
     }
 
@@ -95,10 +104,12 @@ impl<'r> Run<'_, 'r> {
         let signature = Signature {
             name,
             parameters,
-            rest: *rest,
+            rest: rest.as_ref(),
         };
-        let held = self.arguments(dot, signature, arguments, last)?;
-        let result = body(self.context, &held);
+        let pushed = self.arguments(dot, signature, arguments, last)?;
+        let values = self.operands.get(pushed.base..).unwrap_or_default();
+        let result = body(self.context, values, pushed.slot);
+        self.operands.truncate(pushed.base);
         self.result(name, place, result)
     }
 
@@ -133,12 +144,12 @@ impl<'r> Run<'_, 'r> {
         let signature = Signature {
             name,
             parameters: &[Type::Raw],
-            rest: Some(Type::Raw),
+            rest: Some(&Type::Raw),
         };
         self.check_count(signature, arguments.len(), last.is_some())?;
         let mut held = Held::default();
         for argument in arguments {
-            held = self.argument(dot, Type::Raw, argument)?;
+            held = self.argument(dot, &Type::Raw, argument)?;
             if held.value.is_true() == deciding {
                 return Ok(held);
             }
@@ -158,7 +169,7 @@ impl<'r> Run<'_, 'r> {
         let signature = Signature {
             name,
             parameters: &[Type::Raw],
-            rest: Some(Type::Raw),
+            rest: Some(&Type::Raw),
         };
         let callee_name = match (arguments.first(), &last) {
             (Some(operand), _) => operand.to_string(),
@@ -168,14 +179,15 @@ impl<'r> Run<'_, 'r> {
             },
             (None, None) => String::new(),
         };
-        let held = self.arguments(dot, signature, arguments, last)?;
-        let failure = match held.first().map(|held| &held.value) {
+        let first = self.arguments(dot, signature, arguments, last)?.base;
+        let failure = match self.operands.get(first) {
             None | Some(Value::Nil) => Failure::new("call of nil"),
             Some(value) => {
                 let found = value.type_name();
                 Failure::new(format!("non-function {callee_name} of type {found}"))
             }
         };
+        self.operands.truncate(first);
         self.result(name, place, Err(failure))
     }
 
@@ -205,31 +217,43 @@ impl<'r> Run<'_, 'r> {
         Ok(())
     }
 
+    /// Evaluates the arguments of a call and pushes them onto the operands.
     fn arguments(
         &mut self,
         dot: &Held,
         signature: Signature<'_>,
         arguments: &'r [Operand],
         last: Option<Held>,
-    ) -> Result<Vec<Held>, Box<ExecutionError>> {
+    ) -> Result<Pushed, Box<ExecutionError>> {
         self.step()?;
         self.check_count(signature, arguments.len(), last.is_some())?;
         let type_at = |index: usize| {
             signature
                 .parameters
                 .get(index)
-                .copied()
                 .or(signature.rest)
-                .unwrap_or(Type::Any)
+                .unwrap_or(&Type::Any)
         };
-        let mut held = Vec::with_capacity(arguments.len() + usize::from(last.is_some()));
+        let mut pushed = Pushed {
+            base: self.operands.len(),
+            slot: FirstSlot::Own,
+        };
         for (index, argument) in arguments.iter().enumerate() {
-            held.push(self.argument(dot, type_at(index), argument)?);
+            let held = self.argument(dot, type_at(index), argument)?;
+            self.push(held, &mut pushed);
         }
         if let Some(last) = last {
-            held.push(self.fit(last, type_at(arguments.len()))?);
+            let held = self.fit(last, type_at(arguments.len()))?;
+            self.push(held, &mut pushed);
         }
-        Ok(held)
+        Ok(pushed)
+    }
+
+    fn push(&mut self, held: Held, pushed: &mut Pushed) {
+        if held.is_boxed && self.operands.len() == pushed.base {
+            pushed.slot = FirstSlot::Any;
+        }
+        self.operands.push(held.value);
     }
 
     /// The value of an argument where any type will do, and nothing is checked.
@@ -241,13 +265,13 @@ impl<'r> Run<'_, 'r> {
         }
     }
 
-    fn argument(&mut self, dot: &Held, wanted: Type, operand: &'r Operand) -> Evaluated {
+    fn argument(&mut self, dot: &Held, wanted: &'static Type, operand: &'r Operand) -> Evaluated {
         self.at(Place::Operand(operand));
         if let OperandKind::Nil = operand.kind {
-            if wanted.can_be_nil() || wanted == Type::Raw {
+            if wanted.can_be_nil() || *wanted == Type::Raw {
                 return Ok(Held {
                     value: wanted.zero(),
-                    is_boxed: wanted == Type::Any,
+                    is_boxed: *wanted == Type::Any,
                 });
             }
             return Err(self.error(format!("cannot assign nil to {}", wanted.name())));
@@ -264,15 +288,22 @@ impl<'r> Run<'_, 'r> {
         dot: &Held,
         operand: &'r Operand,
     ) -> Result<Option<Held>, Box<ExecutionError>> {
+        if let Some(held) = self.path(dot, operand) {
+            return Ok(Some(held));
+        }
         let place = Place::Operand(operand);
         let held = match &operand.kind {
             OperandKind::Dot => dot.clone(),
-            OperandKind::Field(names) => {
-                self.field_chain(dot, dot.clone(), place, names, &[], None)?
-            }
-            OperandKind::Variable(name, names) => {
-                let held = self.variable(name)?;
-                self.field_chain(dot, held, place, names, &[], None)?
+            OperandKind::Field(names) => self.field_chain(dot, dot, place, names, &[], None)?,
+            OperandKind::Variable(variable, names) => {
+                let Some(held) = self.variable(variable).cloned() else {
+                    return Err(self.undefined(variable));
+                };
+                if names.is_empty() {
+                    held
+                } else {
+                    self.field_chain(dot, &held, place, names, &[], None)?
+                }
             }
             OperandKind::Pipe(pipe) => self.descend(|run| run.pipe(dot, pipe))?,
             OperandKind::Function(name, callee) => {
@@ -287,22 +318,31 @@ impl<'r> Run<'_, 'r> {
     }
 
     /// Checks a value against a type; nothing is converted but a nil.
-    fn fit(&self, held: Held, wanted: Type) -> Evaluated {
+    #[inline]
+    fn fit(&self, held: Held, wanted: &'static Type) -> Evaluated {
+        match (&held.value, wanted) {
+            // Nearly all arguments are like this.
+            (Value::Text(_), Type::Text | Type::Any | Type::Raw) => Ok(held),
+            _ => self.fit_any(held, wanted),
+        }
+    }
+
+    fn fit_any(&self, held: Held, wanted: &'static Type) -> Evaluated {
         if held.is_missing() {
-            if wanted.can_be_nil() || wanted == Type::Raw {
+            if wanted.can_be_nil() || *wanted == Type::Raw {
                 return Ok(Held {
                     value: wanted.zero(),
-                    is_boxed: wanted == Type::Any,
+                    is_boxed: *wanted == Type::Any,
                 });
             }
             return Err(self.error(format!("invalid value; expected {}", wanted.name())));
         }
-        if held.value.is_of(wanted) {
+        if held.value.is_of(*wanted) {
             return Ok(held);
         }
         // One pointer is followed, or one struct pointed to.
         if let (Value::Object(object), Type::Object(name)) = (&held.value, wanted)
-            && object.type_name().trim_start_matches('*') == name
+            && object.type_name().trim_start_matches('*') == *name
         {
             return Ok(held);
         }
@@ -317,19 +357,24 @@ impl<'r> Run<'_, 'r> {
         )))
     }
 
-    fn typed_constant(&mut self, dot: &Held, wanted: Type, operand: &'r Operand) -> Evaluated {
+    fn typed_constant(
+        &mut self,
+        dot: &Held,
+        wanted: &'static Type,
+        operand: &'r Operand,
+    ) -> Evaluated {
         let number = match &operand.kind {
             OperandKind::Number(number) => Some(number),
             _ => None,
         };
-        let (value, expected) = match wanted {
+        let (value, expected) = match *wanted {
             Type::Any | Type::Raw => return self.constant(dot, operand),
             Type::Bool => match operand.kind {
                 OperandKind::Bool(flag) => (Some(Value::Bool(flag)), "bool"),
                 _ => (None, "bool"),
             },
             Type::Text | Type::Number => match &operand.kind {
-                OperandKind::Text(_, text) if wanted == Type::Text => {
+                OperandKind::Text(_, text) if *wanted == Type::Text => {
                     (Some(Value::Text(text.clone())), "string")
                 }
                 OperandKind::Text(_, text) => (Some(Value::Number(text.clone())), "string"),

@@ -1,12 +1,12 @@
 //! Fields of structs, keys of maps, and methods.
 
 use crate::go::{
-    Key, Kind, Value,
+    Kind, Value,
     held::Held,
     tree::{Name, Operand, OperandKind, Place},
 };
 
-use super::{Evaluated, ExecutionError, Run, UnknownKey};
+use super::{Evaluated, ExecutionError, Run};
 
 impl<'r> Run<'_, 'r> {
     /// `(pipe).a.b`
@@ -26,7 +26,7 @@ impl<'r> Run<'_, 'r> {
         let receiver = self.untyped_argument(dot, inner)?;
         self.field_chain(
             dot,
-            receiver,
+            &receiver,
             Place::Operand(operand),
             names,
             arguments,
@@ -34,20 +34,42 @@ impl<'r> Run<'_, 'r> {
         )
     }
 
+    /// What `.`, `.a.b` or `$x.a.b` stands for where every name is simply there, as nearly always: a key of a
+    /// map or a field. All else, and every error, is left to the long way.
+    pub(super) fn path(&self, dot: &Held, operand: &'r Operand) -> Option<Held> {
+        let (root, names) = match &operand.kind {
+            OperandKind::Dot => return Some(dot.clone()),
+            OperandKind::Field(names) => (dot, names),
+            OperandKind::Variable(variable, names) => (self.variable(variable)?, names),
+            _ => return None,
+        };
+        let Some((first, names)) = names.split_first() else {
+            return Some(root.clone());
+        };
+        let mut held = present(root, first)?;
+        for name in names {
+            held = present(&held, name)?;
+        }
+        Some(held)
+    }
+
     /// Walks along the names; the last one gets the arguments.
     pub(super) fn field_chain(
         &mut self,
         dot: &Held,
-        receiver: Held,
+        receiver: &Held,
         place: Place<'r>,
         names: &'r [Name],
         arguments: &'r [Operand],
         last: Option<Held>,
     ) -> Evaluated {
         let Some((final_name, inner_names)) = names.split_last() else {
-            return Ok(receiver);
+            return Ok(receiver.clone());
         };
-        let mut receiver = receiver;
+        let Some((first_name, inner_names)) = inner_names.split_first() else {
+            return self.field(dot, receiver, place, final_name, arguments, last);
+        };
+        let mut receiver = self.field(dot, receiver, place, first_name, &[], None)?;
         for name in inner_names {
             receiver = self.field(dot, &receiver, place, name, &[], None)?;
         }
@@ -63,7 +85,7 @@ impl<'r> Run<'_, 'r> {
         arguments: &'r [Operand],
         last: Option<Held>,
     ) -> Evaluated {
-        let text: &str = &name.text;
+        let text: &'r str = &name.text;
         if receiver.is_missing() {
             if self.context.options().error_on_missing_key {
                 let key = crate::go::quote(text.as_bytes());
@@ -71,12 +93,13 @@ impl<'r> Run<'_, 'r> {
             }
             return Ok(Held::default());
         }
-        let type_name = receiver.type_name();
         if let Value::Nil = receiver.value {
+            let type_name = receiver.type_name();
             return Err(self.error(format!("nil pointer evaluating {type_name}.{text}")));
         }
         let method = match &receiver.value {
             Value::Object(object) => object.method(text),
+            Value::Map(_) => None,
             other => self.context.functions().method(other, text),
         };
         if let Some(method) = method {
@@ -93,15 +116,7 @@ impl<'r> Run<'_, 'r> {
                     }
                     return Ok(Held::plain(value));
                 }
-                let known = object
-                    .fields()
-                    .iter()
-                    .map(|(name, _)| (*name).to_owned())
-                    .collect();
-                self.unknown = Some(UnknownKey {
-                    name: text.to_owned(),
-                    known,
-                });
+                self.unknown = Some((text, receiver.value.clone()));
             }
             Value::Map(map) => {
                 if has_arguments {
@@ -111,13 +126,7 @@ impl<'r> Run<'_, 'r> {
                 if let Some(value) = map.get(&name.key) {
                     return Ok(Held::in_slot(value, element));
                 }
-                let keys = map.keys();
-                let texts = keys.iter().filter_map(Key::as_text);
-                let known = texts.map(|key| key.to_str_lossy().into_owned()).collect();
-                self.unknown = Some(UnknownKey {
-                    name: text.to_owned(),
-                    known,
-                });
+                self.unknown = Some((text, receiver.value.clone()));
                 if self.context.options().error_on_missing_key {
                     let key = crate::go::quote(text.as_bytes());
                     return Err(self.error(format!("map has no entry for key {key}")));
@@ -129,14 +138,29 @@ impl<'r> Run<'_, 'r> {
             }
             _ => {}
         }
-        Err(self.no_field(receiver, type_name, text))
+        Err(self.no_field(receiver, text))
     }
 
-    fn no_field(&self, receiver: &Held, type_name: &str, name: &str) -> Box<ExecutionError> {
+    fn no_field(&self, receiver: &Held, name: &str) -> Box<ExecutionError> {
+        let type_name = receiver.type_name();
         let mut error = self.error(format!("can't evaluate field {name} in type {type_name}"));
         if !matches!(receiver.value.kind(), Kind::Ptr | Kind::Struct) {
             error.unknown = None;
         }
         error
+    }
+}
+
+/// What lies under a name, where nothing is to be called.
+fn present(receiver: &Held, name: &Name) -> Option<Held> {
+    match &receiver.value {
+        Value::Map(map) => {
+            let (_, element) = map.kind().parts();
+            Some(Held::in_slot(map.get(&name.key)?, element))
+        }
+        Value::Object(object) if object.method(&name.text).is_none() => {
+            object.field(&name.text).map(Held::plain)
+        }
+        _ => None,
     }
 }

@@ -112,6 +112,10 @@ impl Reader<'_> {
             _ if !self.is_good_index => "(BADINDEX)",
             (_, None) => "(MISSING)",
             (_, Some(value)) => {
+                if printer.plainly(value, verb) {
+                    self.next += 1;
+                    return Ok(true);
+                }
                 if matches!(verb, 'v' | 'w') {
                     // With %v these flags ask for Go's syntax and for names of fields.
                     let flags = &mut printer.flags;

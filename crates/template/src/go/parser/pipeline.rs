@@ -1,7 +1,5 @@
 //! Pipelines: declarations, commands, operands.
 
-use std::sync::Arc;
-
 use crate::go::{
     constant::{self, ConstantError},
     language,
@@ -59,19 +57,22 @@ impl Parser<'_, '_> {
             self.next();
             let after = self.peek();
             let next = self.peek_non_space();
-            let name: Arc<str> = self.text_of(&variable).into();
+            let name = self.text_of(&variable);
+            let declared = |parser: &mut Self| parser.shared.variable(&name);
             match next.kind {
                 TokenKind::Assign | TokenKind::Declare => {
                     pipe.is_assignment = next.kind == TokenKind::Assign;
                     self.next_non_space();
-                    pipe.variables.push(Arc::clone(&name));
-                    self.variables.push(name);
+                    let declared = declared(self);
+                    pipe.variables.push(declared.clone());
+                    self.variables.push(declared);
                     return Ok(());
                 }
                 TokenKind::Char if self.shared.lexer.text_of(&next) == b"," => {
                     self.next_non_space();
-                    pipe.variables.push(Arc::clone(&name));
-                    self.variables.push(name);
+                    let declared = declared(self);
+                    pipe.variables.push(declared.clone());
+                    self.variables.push(declared);
                     if context != "range" || pipe.variables.len() >= 2 {
                         let message = format!("too many declarations in {context}");
                         return Err(self.error(message));
@@ -246,14 +247,14 @@ impl Parser<'_, '_> {
 
     fn variable(&self, token: &Token) -> Parsed<OperandKind> {
         let name = self.text_of(token);
-        if let Some(known) = self.variables.iter().find(|known| ***known == *name) {
-            return Ok(OperandKind::Variable(Arc::clone(known), Vec::new()));
+        if let Some(known) = self.variables.iter().find(|known| *known.name == *name) {
+            return Ok(OperandKind::Variable(known.clone(), Vec::new()));
         }
         let message = format!("undefined variable {}", quote(name.as_bytes()));
         let known = self
             .variables
             .iter()
-            .map(|known| known.to_string())
+            .map(|known| known.name.to_string())
             .collect();
         let unknown = Some(Unknown::Variable { name, known });
         Err(Box::new(SyntaxError {
