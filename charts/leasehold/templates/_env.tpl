@@ -75,6 +75,8 @@
 - name: {{ $key }}
   valueFrom:
     fieldRef:
+      # The default written out: to server-side apply the field is one, and another writer's default a conflict.
+      apiVersion: v1
       fieldPath: {{ $path }}
 {{- end }}
 {{- end }}

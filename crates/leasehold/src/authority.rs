@@ -269,8 +269,10 @@ impl Keeper {
         // Without an authority that can sign there is nothing to wait for: whoever stores one first wins.
         let can_sign =
             |stored: &Stored| stored.signing.check().is_ok() && stored.signing.ends > now;
+        let owner = self.secret.owner();
         if self.stored.as_ref().is_some_and(can_sign)
-            && lease::take(&self.leases, lease, &self.identity.0, now).await == lease::Turn::Theirs
+            && lease::take(&self.leases, lease, &self.identity.0, owner, now).await
+                == lease::Turn::Theirs
         {
             return Ok(Some(Duration::from_secs(5)));
         }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
 
@@ -19,11 +19,18 @@ pub enum Turn {
     Theirs,
 }
 
-/// Takes the Lease if it is free or ours.
+/// Takes the Lease if it is free or ours. It belongs to `owner`, the Secret: nobody else would take it away when the
+/// release is uninstalled.
 ///
 /// Without the right to Leases every replica may rotate.
-pub async fn take(api: &Api<Lease>, name: &str, holder: &str, now: Timestamp) -> Turn {
-    match attempt(api, name, holder, now).await {
+pub async fn take(
+    api: &Api<Lease>,
+    name: &str,
+    holder: &str,
+    owner: Option<OwnerReference>,
+    now: Timestamp,
+) -> Turn {
+    match attempt(api, name, holder, owner, now).await {
         Ok(turn) => turn,
         Err(kube::Error::Api(status)) if status.code == 409 => Turn::Theirs,
         Err(error) => {
@@ -37,6 +44,7 @@ async fn attempt(
     api: &Api<Lease>,
     name: &str,
     holder: &str,
+    owner: Option<OwnerReference>,
     now: Timestamp,
 ) -> Result<Turn, kube::Error> {
     let parameters = PostParams::default();
@@ -44,6 +52,7 @@ async fn attempt(
         let lease = Lease {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
+                owner_references: owner.map(|owner| vec![owner]),
                 ..ObjectMeta::default()
             },
             spec: Some(held(LeaseSpec::default(), holder, now)),
@@ -56,6 +65,9 @@ async fn attempt(
         return Ok(Turn::Theirs);
     }
     lease.spec = Some(held(spec, holder, now));
+    if let Some(owner) = owner {
+        lease.metadata.owner_references = Some(vec![owner]);
+    }
     api.replace(name, &parameters, &lease).await?;
     Ok(Turn::Ours)
 }

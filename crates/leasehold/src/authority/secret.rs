@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
 
@@ -46,6 +47,23 @@ impl Seen {
                 None
             }
         }
+    }
+}
+
+impl Seen {
+    /// The Secret as an owner of others, if it is there.
+    #[must_use]
+    pub fn owner(&self) -> Option<OwnerReference> {
+        let Self::There(secret) = self else {
+            return None;
+        };
+        Some(OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            name: secret.metadata.name.clone()?,
+            uid: secret.metadata.uid.clone()?,
+            ..OwnerReference::default()
+        })
     }
 }
 

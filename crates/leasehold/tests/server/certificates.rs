@@ -300,13 +300,15 @@ fn a_replica_that_was_killed_while_it_was_its_turn_delays_the_rotation_by_its_le
     let mut new = start(&cluster, &scratch, &token, "new", &more);
     new.await_ready(|| trusted(&cluster));
     assert_ne!(stored_authority(&cluster).unwrap(), before);
-    let holder = cluster
+    let lease = cluster
         .get("coordination.k8s.io", "leases", Some(NAMESPACE), SECRET)
         .unwrap();
-    let holder = holder["spec"]["holderIdentity"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    // So that it goes when the Secret goes.
+    let secret = cluster.get("", "secrets", Some(NAMESPACE), SECRET).unwrap();
+    let owner = &lease["metadata"]["ownerReferences"][0];
+    assert_eq!(owner["uid"], secret["metadata"]["uid"]);
+    assert!(owner["uid"].is_string(), "{owner}");
+    let holder = lease["spec"]["holderIdentity"].as_str().unwrap().to_owned();
     assert!(holder.starts_with("new_"), "{holder}");
 }
 
