@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, ci, demo, deny, generate, image, testing, tidy, tools};
+use crate::{bench, ci, demo, deny, e2e, generate, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -87,6 +87,30 @@ const CHORES: &[Chore] = &[
                   --tag TAG         the tag; the variant with a shell gets `-shell` after it\n\
                   --busybox FILE    a static busybox for that variant, in place of Debian's",
         run: image::run,
+    },
+    Chore {
+        name: "e2e",
+        summary: "run the scenarios of the main job on a real cluster; prints a table",
+        arguments: "--kubeconfig FILE [--image-load COMMAND] [OPTIONS]",
+        details: "Installs the chart and a real OpenBao and PostgreSQL into namespaces called leasehold-e2e…, runs\n\
+                  Deployments, Jobs and CronJobs, and takes everything away again, also after Ctrl-C. The cluster is\n\
+                  looked at first; what it lacks is told in a sentence. Needs an administrator's kubeconfig, one\n\
+                  amd64 node and Kubernetes 1.27 or later; no DNS, no storage and no way out of the cluster.\n\
+                  --image-load COMMAND   makes the images and runs the command for each archive, with its path\n\
+                  \x20                      appended or in place of {}: `kind load image-archive`,\n\
+                  \x20                      `minikube image load`, `ctr -n k8s.io images import`. Images stay on the nodes\n\
+                  --registry NAME        what stands before the images' names (ghcr.io/leasehold)\n\
+                  --tag TAG              their tag (e2e); the agent with a shell has `-shell` after it\n\
+                  --server-image NAME    image of OpenBao and PostgreSQL; without --image-load it and the others must\n\
+                  \x20                      be there or pullable (leasehold-e2e-server with registry and tag)\n\
+                  --context NAME         another context of the kubeconfig than its own\n\
+                  --only SCENARIO        this scenario alone; may be repeated\n\
+                  --previous-chart DIR   the chart that is upgraded from (the latest tag's, or the oldest in git)\n\
+                  --rotation-seconds N   how long short leases are watched (150)\n\
+                  --runs N               how often each kind of start is measured (5)\n\
+                  --helm FILE            another Helm than that of the tools\n\
+                  --keep                 leaves everything in place; the next run removes it",
+        run: e2e::run,
     },
     Chore {
         name: "bench",

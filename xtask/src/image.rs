@@ -10,6 +10,7 @@ mod content;
 mod layer;
 pub(crate) mod program;
 mod sbom;
+pub(crate) mod server;
 
 use std::fs;
 use std::path::PathBuf;
@@ -101,6 +102,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             title: image.title,
             entrypoint: format!("/usr/local/bin/{}", image.package),
             arguments: image.arguments,
+            path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             revision: &revision,
             layer: layer.finish()?,
         };

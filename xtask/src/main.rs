@@ -5,6 +5,7 @@ mod chores;
 mod ci;
 mod demo;
 mod deny;
+mod e2e;
 mod generate;
 mod image;
 mod testing;

@@ -20,7 +20,16 @@ pub fn until_true(what: &str, deadline: Duration, mut condition: impl FnMut() ->
 }
 
 /// Asks `condition` until it gives a value, or gives up at the deadline.
-pub fn within<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn within<T>(deadline: Duration, condition: impl FnMut() -> Option<T>) -> Option<T> {
+    within_asking(Duration::from_millis(50), deadline, condition)
+}
+
+/// As [`within`], for conditions that cost something: between two questions at most `longest` passes.
+pub fn within_asking<T>(
+    longest: Duration,
+    deadline: Duration,
+    mut condition: impl FnMut() -> Option<T>,
+) -> Option<T> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(2);
     loop {
@@ -31,17 +40,33 @@ pub fn within<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -
             return None;
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(longest);
     }
 }
 
 /// Does something at a fixed pace for a time: for promises that must hold at every moment.
 pub fn every(pace: Duration, time: Duration, mut act: impl FnMut()) {
+    let ended: Result<(), std::convert::Infallible> = try_every(pace, time, || {
+        act();
+        Ok(())
+    });
+    match ended {
+        Ok(()) => {}
+    }
+}
+
+/// As [`every`], and ends at the first error.
+pub fn try_every<E>(
+    pace: Duration,
+    time: Duration,
+    mut act: impl FnMut() -> Result<(), E>,
+) -> Result<(), E> {
     let started = Instant::now();
     let mut next = started;
     while started.elapsed() < time {
-        act();
+        act()?;
         next += pace;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
+    Ok(())
 }

@@ -18,6 +18,8 @@ pub(super) struct Archive<'a> {
     pub(super) title: &'a str,
     pub(super) entrypoint: String,
     pub(super) arguments: &'a [&'a str],
+    /// Where programs are looked for.
+    pub(super) path: &'a str,
     pub(super) revision: &'a content::Revision,
     pub(super) layer: Finished,
 }
@@ -39,7 +41,7 @@ impl Archive<'_> {
         let mut run = json!({
             "User": format!("{}:{}", content::USER, content::GROUP),
             "Env": [
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                format!("PATH={}", self.path),
                 "HOME=/home/vault",
                 "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
             ],
@@ -55,7 +57,7 @@ impl Archive<'_> {
             "architecture": program::ARCHITECTURE,
             "os": "linux",
             "config": run,
-            "rootfs": {"type": "layers", "diff_ids": [named(&self.layer.unpacked)]},
+            "rootfs": {"type": "layers", "diff_ids": [self.layer.content]},
             "history": [{"created": self.revision.time, "created_by": "cargo xtask image"}],
         }))
         .context("failed to write the image's configuration")?;
@@ -63,7 +65,7 @@ impl Archive<'_> {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &self.layer.packed)],
+            "layers": [descriptor(self.layer.media, &self.layer.stored)],
             "annotations": labels,
         }))
         .context("failed to write the image's manifest")?;
@@ -82,7 +84,7 @@ impl Archive<'_> {
         let docker = serde_json::to_vec(&json!([{
             "Config": blob(&config),
             "RepoTags": [self.reference],
-            "Layers": [blob(&self.layer.packed)],
+            "Layers": [blob(&self.layer.stored)],
         }]))
         .context("failed to write the archive's second index")?;
         let archive = plain_archive(&[
@@ -94,10 +96,10 @@ impl Archive<'_> {
             ("manifest.json".to_owned(), &docker),
             (blob(&manifest), &manifest),
             (blob(&config), &config),
-            (blob(&self.layer.packed), &self.layer.packed),
+            (blob(&self.layer.stored), &self.layer.stored),
         ])?;
         fs::write(path, archive).with_context(|| format!("failed to write {}", path.display()))?;
-        let pulled = manifest.len() + config.len() + self.layer.packed.len();
+        let pulled = manifest.len() + config.len() + self.layer.stored.len();
         Ok((named(&manifest), pulled as u64))
     }
 }
@@ -110,7 +112,8 @@ fn blob(bytes: &[u8]) -> String {
     format!("blobs/sha256/{}", hexadecimal(bytes))
 }
 
-fn named(bytes: &[u8]) -> String {
+/// The digest of bytes as an image names it.
+pub(super) fn named(bytes: &[u8]) -> String {
     format!("sha256:{}", hexadecimal(bytes))
 }
 

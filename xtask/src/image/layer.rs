@@ -25,10 +25,14 @@ enum Kind {
     Link(String),
 }
 
-/// A layer that is written: the archive and its packed form.
+/// A layer that is written.
 pub(super) struct Finished {
-    pub(super) unpacked: Vec<u8>,
-    pub(super) packed: Vec<u8>,
+    /// The name of its archive's content, as a digest.
+    pub(super) content: String,
+    /// What is stored: the archive, packed or not.
+    pub(super) stored: Vec<u8>,
+    /// The media type of what is stored.
+    pub(super) media: &'static str,
 }
 
 impl Layer {
@@ -63,20 +67,37 @@ impl Layer {
 
     /// Writes the archive and packs it.
     pub(super) fn finish(&self) -> Result<Finished> {
+        let unpacked = self.archive()?;
+        // No time and no name go into the packed form either.
+        let mut packer = GzBuilder::new().write(Vec::new(), Compression::best());
+        packer
+            .write_all(&unpacked)
+            .context("failed to pack the layer")?;
+        Ok(Finished {
+            content: super::archive::named(&unpacked),
+            stored: packer.finish().context("failed to pack the layer")?,
+            media: "application/vnd.oci.image.layer.v1.tar+gzip",
+        })
+    }
+
+    /// Writes the archive, for an image that goes no further than this machine.
+    pub(super) fn finish_unpacked(&self) -> Result<Finished> {
+        let stored = self.archive()?;
+        Ok(Finished {
+            content: super::archive::named(&stored),
+            stored,
+            media: "application/vnd.oci.image.layer.v1.tar",
+        })
+    }
+
+    fn archive(&self) -> Result<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());
         for (path, entry) in &self.entries {
             let owner = (entry.user, entry.group);
             append(&mut archive, path, entry.mode, owner, &entry.kind)
                 .with_context(|| format!("failed to put /{path} into the layer"))?;
         }
-        let unpacked = archive.into_inner().context("failed to end the layer")?;
-        // No time and no name go into the packed form either.
-        let mut packer = GzBuilder::new().write(Vec::new(), Compression::best());
-        packer
-            .write_all(&unpacked)
-            .context("failed to pack the layer")?;
-        let packed = packer.finish().context("failed to pack the layer")?;
-        Ok(Finished { unpacked, packed })
+        archive.into_inner().context("failed to end the layer")
     }
 
     fn add(&mut self, path: &str, mode: u32, (user, group): (u32, u32), kind: Kind) {
@@ -104,14 +125,12 @@ impl Layer {
 pub(super) fn plain_archive(files: &[(String, &[u8])]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, bytes) in files {
-        append(
-            &mut archive,
-            path,
-            0o644,
-            (0, 0),
-            &Kind::File(bytes.to_vec()),
-        )
-        .with_context(|| format!("failed to put {path} into the archive"))?;
+        let mut header = plain_header(0o644, (0, 0));
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(bytes.len() as u64);
+        archive
+            .append_data(&mut header, path, *bytes)
+            .with_context(|| format!("failed to put {path} into the archive"))?;
     }
     archive.into_inner().context("failed to end the archive")
 }
@@ -121,15 +140,10 @@ fn append(
     archive: &mut tar::Builder<Vec<u8>>,
     path: &str,
     mode: u32,
-    (user, group): (u32, u32),
+    owner: (u32, u32),
     kind: &Kind,
 ) -> std::io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(mode);
-    header.set_uid(user.into());
-    header.set_gid(group.into());
-    header.set_mtime(0);
-    header.set_size(0);
+    let mut header = plain_header(mode, owner);
     match kind {
         Kind::Folder => {
             header.set_entry_type(tar::EntryType::Directory);
@@ -145,6 +159,17 @@ fn append(
             archive.append_link(&mut header, path, target)
         }
     }
+}
+
+/// A header without time and size.
+fn plain_header(mode: u32, (user, group): (u32, u32)) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(mode);
+    header.set_uid(user.into());
+    header.set_gid(group.into());
+    header.set_mtime(0);
+    header.set_size(0);
+    header
 }
 
 #[cfg(test)]
@@ -164,8 +189,8 @@ mod tests {
     #[test]
     fn the_same_content_gives_the_same_bytes() {
         let (one, two) = (sample().finish().unwrap(), sample().finish().unwrap());
-        assert_eq!(one.unpacked, two.unpacked);
-        assert_eq!(one.packed, two.packed);
+        assert_eq!(one.content, two.content);
+        assert_eq!(one.stored, two.stored);
     }
 
     #[test]
@@ -176,7 +201,7 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let packed = sample().finish().unwrap().packed;
+        let packed = sample().finish().unwrap().stored;
         tar.stdin.take().unwrap().write_all(&packed).unwrap();
         let listed = String::from_utf8(tar.wait_with_output().unwrap().stdout).unwrap();
         for line in [
@@ -197,7 +222,7 @@ mod tests {
         let mut layer = Layer::default();
         let name = format!("a/{}", "b".repeat(150));
         layer.file(&name, 0o644, Vec::new());
-        let bytes = layer.finish().unwrap().unpacked;
+        let bytes = layer.finish_unpacked().unwrap().stored;
         let mut archive = tar::Archive::new(bytes.as_slice());
         let names: Vec<_> = archive
             .entries()
