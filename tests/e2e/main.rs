@@ -8,4 +8,5 @@ mod grade_api;
 mod job;
 mod outage;
 mod rotation;
+mod several_logins;
 mod third_party;

@@ -29,6 +29,22 @@ impl Environment {
             .collect()
     }
 
+    /// The same variables without these `VAULT_…` and `BAO_…`.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let is_named = |variable: &str| {
+            ["VAULT_", "BAO_"]
+                .iter()
+                .filter_map(|prefix| variable.strip_prefix(prefix))
+                .any(|name| names.contains(&name))
+        };
+        self.0
+            .iter()
+            .filter(|(variable, _)| !is_named(variable))
+            .map(|(variable, value)| (variable.clone(), value.clone()))
+            .collect()
+    }
+
     /// The value of a variable, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

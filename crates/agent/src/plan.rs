@@ -187,8 +187,10 @@ pub fn plan(
     }];
     // What the platform says about the pod holds for all logins.
     let platform = environment;
+    let elsewhere = environment.without(&["ADDR", "NAMESPACE", "TLS_SERVER_NAME"]);
     for login in &stanza.logins {
-        // The flags and variables of the connection tell about the first server, not about further ones.
+        // What flags and variables say of the first server's name and place does not hold for another one; the
+        // authorities, the proxies and the limits of time do.
         let inherited = Server {
             address: login
                 .vault
@@ -198,7 +200,7 @@ pub fn plan(
             ..login.vault.clone()
         };
         let (flags, environment) = match login.vault.address {
-            Some(_) => (&ConnectionFlags::default(), &Environment::default()),
+            Some(_) => (&ConnectionFlags::default(), &elsewhere),
             None => (flags, environment),
         };
         let namespace = login.method.namespace.as_deref();

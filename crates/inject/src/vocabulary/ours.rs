@@ -146,8 +146,10 @@ pub static SECRET_SERVICE: Annotation = declare(
     "service",
     Kind::Text,
     Default::Described("`vault.hashicorp.com/service`"),
-    "The server that this secret is read from. Certificates and other settings of the connection \
-     are those of the first server.",
+    "The server that this secret is read from. Certificate authorities, client certificates, proxies \
+     and time limits are those of the first server: `--vault-cacert-bytes` and the file of \
+     `vault.hashicorp.com/ca-cert` may hold several authorities. A `tls-server-name` is the first \
+     server's alone.",
 )
 .family(Family::Secret);
 /// `namespace-<name>`
