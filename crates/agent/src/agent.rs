@@ -26,7 +26,7 @@ use crate::{
     },
     environment::Environment,
     exit::ExitStatus,
-    listener::{self, Desk, ListenerError, Shared},
+    listener::{self, Caching, Desk, ListenerError, ProxyRules, Shared},
     log::Log,
     plan::Plan,
     process::Children,
@@ -167,13 +167,19 @@ pub async fn run(
     if let Some(first) = sessions.first() {
         let desk = Rc::new(Desk::new(
             first.client().clone(),
-            plan.use_token,
-            plan.caching,
+            ProxyRules {
+                use_token: plan.use_token,
+                caching: plan.caching,
+            },
             Rc::clone(&shared),
             reports.clone(),
             sessions.len(),
             log.clone(),
+            seed(),
         ));
+        if plan.caching == Caching::On {
+            tokio::task::spawn_local(Rc::clone(&desk).keep());
+        }
         for listener in &plan.listeners {
             listener::open(listener, Rc::clone(&desk)).await?;
         }

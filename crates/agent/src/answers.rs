@@ -346,7 +346,12 @@ fn look_into(secret: &Secret, facts: &mut Facts, now: SystemTime) {
     {
         // An expiration beyond what the clock can tell is as good as none.
         let ends = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expiration));
-        facts.certificate = ends.map(|ends| ends.duration_since(now).unwrap_or_default());
+        let told = ends.map(|ends| ends.duration_since(now).unwrap_or_default());
+        let text = telling
+            .certificate
+            .map(|raw| serde_json::from_str(raw.get()));
+        let text: String = text.and_then(Result::ok).unwrap_or_default();
+        facts.certificate = told.map(|told| rest_of_life(&text, now).unwrap_or(told));
     }
     if telling.secret_id.is_some() {
         let ttl = number(&telling.secret_id_ttl).filter(|&ttl| ttl > 0);
@@ -449,10 +454,19 @@ async fn certify(
     })
 }
 
+/// The rest of the life of a certificate that was issued just now. By a clock that is behind it would live longer
+/// than it does; by one that is ahead it may have ended on arrival, and would be issued anew without end. Neither
+/// is believed.
 fn rest_of_life(certificate: &str, now: SystemTime) -> Option<Duration> {
     let block = certificate::pem_blocks(certificate).into_iter().next()?;
     let facts = certificate::facts(&block.der)?;
-    Some(facts.not_after.duration_since(now).unwrap_or_default())
+    let whole = facts.not_after.duration_since(facts.not_before).ok()?;
+    let rest = facts.not_after.duration_since(now).unwrap_or_default();
+    Some(if rest < whole / 100 {
+        whole
+    } else {
+        rest.min(whole)
+    })
 }
 
 /// The certificate that the destination already holds, when it is good for a while yet.
@@ -622,6 +636,24 @@ mod tests {
             text(&folder),
             format!("file({folder}): read {folder}: is a directory")
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_a_day_off_replaces_certificates_early_or_late_and_never_at_once_again() {
+        const HOUR: u64 = 3600;
+        let mut params = rcgen::CertificateParams::new(vec!["web".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 10);
+        params.not_after = rcgen::date_time_ymd(2026, 1, 13);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let issued = SystemTime::UNIX_EPOCH + Duration::from_secs((20_454 + 9) * 24 * HOUR);
+        let rest = |now| rest_of_life(&certificate, now).map(|rest| rest.as_secs() / HOUR);
+        let day = Duration::from_secs(24 * HOUR);
+        assert_eq!(rest(issued), Some(72));
+        assert_eq!(rest(issued + day), Some(48), "ahead: replaced early");
+        assert_eq!(rest(issued - day), Some(72), "behind: not after its end");
+        assert_eq!(rest(issued + 3 * day), Some(72), "ended on arrival");
+        assert_eq!(rest(issued + 30 * day), Some(72));
     }
 
     #[test]

@@ -354,7 +354,7 @@ fn status_command(flags: &Parsed, environment: &Environment) -> Result<ExitStatu
         "text" => print(&status.in_words(clock::now())),
         other => return Err(format!("`-o` is `{other}`; accepted are text and json")),
     }
-    Ok(if status.ready {
+    Ok(if status.unready(clock::now()).is_none() {
         ExitStatus::Done
     } else {
         ExitStatus::Failed

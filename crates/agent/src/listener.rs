@@ -1,32 +1,45 @@
-//! Where applications are answered: requests to Vault with the agent's token, metrics, and the request to end.
-//! How bytes become requests is the business of `http`; what is kept of answers, of `cache`.
+//! Where applications are answered: requests to Vault with the agent's token, metrics, readiness, and the request
+//! to end. How connections come in is the business of `door`, how bytes become requests of `http`, how they reach the
+//! server of `proxy`, and what is kept of answers of `cache`.
 
 mod cache;
+mod door;
+mod head;
 mod http;
+mod keeping;
 mod metrics;
+mod proxy;
+mod tls;
 
-use std::{cell::RefCell, os::unix::fs::PermissionsExt, path::Path, rc::Rc, time::SystemTime};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use leasehold_config::{Endpoint, Listener, ListenerRole, UnixSocket, UseAutoAuthToken};
-use leasehold_vault::{Client, Method, Request, RequestBody, Token};
+use leasehold_config::{Listener, ListenerRole, UseAutoAuthToken};
+use leasehold_vault::{Client, Token};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
-    sync::mpsc::UnboundedSender,
+    sync::{Notify, mpsc::UnboundedSender},
 };
+use zeroize::Zeroizing;
 
 use crate::{
-    answers, clock,
-    core::message::{Event, Stop},
+    clock,
+    core::{
+        chance::Spread,
+        message::{Event, Stop},
+    },
     listener::{
-        cache::{Cache, Key, Stored},
-        http::{HttpRequest, HttpResponse},
+        cache::{Cache, Clear, Key},
+        head::HttpRequest,
+        http::{Connection, Fault, HttpResponse, Taken},
+        proxy::{Passing, Reply},
     },
     log::Log,
-    owners,
     session::Report,
     status::Status,
 };
+
+pub use door::{ListenerError, open};
+pub use tls::ListenerTlsError;
 
 const PROXY: &str = "agent.apiproxy";
 
@@ -65,14 +78,21 @@ pub enum Caching {
     Off,
 }
 
+/// What becomes of requests for the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProxyRules {
+    /// Whose token they carry on.
+    pub use_token: UseAutoAuthToken,
+    /// Whether leased answers are kept.
+    pub caching: Caching,
+}
+
 /// What all listeners have in common.
 pub struct Desk {
     /// The connection to the server.
     pub client: Client,
-    /// Whose token a request carries on.
-    pub use_token: UseAutoAuthToken,
-    /// Whether leased answers are kept.
-    pub caching: Caching,
+    /// What becomes of requests.
+    pub rules: ProxyRules,
     /// What the agent fills in.
     pub shared: Rc<RefCell<Shared>>,
     /// Where the wish to end goes.
@@ -82,32 +102,11 @@ pub struct Desk {
     /// The log.
     pub log: Log,
     cache: RefCell<Cache>,
-}
-
-/// Why a listener cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenerError {
-    /// The system refuses.
-    #[error("failed to listen on `{address}`")]
-    Listen {
-        /// Where.
-        address: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The socket's owner does not exist.
-    #[error("the socket `{path}` cannot get its owner: {why}")]
-    Owner {
-        /// The socket.
-        path: String,
-        /// Why not.
-        why: String,
-    },
-}
-
-enum Door {
-    Tcp(TcpListener),
-    Unix(UnixListener),
+    /// Requests on their way, for equal ones to wait for.
+    underway: RefCell<BTreeMap<Key, Rc<Notify>>>,
+    /// Something has changed in what is kept.
+    kept: Notify,
+    chance: RefCell<Spread>,
 }
 
 impl Desk {
@@ -115,116 +114,67 @@ impl Desk {
     #[must_use]
     pub fn new(
         client: Client,
-        use_token: UseAutoAuthToken,
-        caching: Caching,
+        rules: ProxyRules,
         shared: Rc<RefCell<Shared>>,
         reports: UnboundedSender<(usize, Report)>,
         sessions: usize,
         log: Log,
+        seed: u64,
     ) -> Self {
-        let cache = RefCell::default();
         Self {
             client,
-            use_token,
-            caching,
+            rules,
             shared,
             reports,
             sessions,
             log,
-            cache,
+            cache: RefCell::default(),
+            underway: RefCell::default(),
+            kept: Notify::new(),
+            chance: RefCell::new(Spread::seeded(seed)),
         }
+    }
+
+    /// Keeps what is in the cache alive, until the agent ends.
+    pub async fn keep(self: Rc<Self>) {
+        keeping::keep(self).await;
     }
 }
 
-/// Opens a listener and answers on it from now on.
-///
-/// # Errors
-/// The address cannot be listened on.
-pub async fn open(listener: &Listener, desk: Rc<Desk>) -> Result<(), ListenerError> {
-    let (door, address) = match &listener.endpoint {
-        Endpoint::Tcp(address) => {
-            let opened = TcpListener::bind(address).await;
-            let door = opened.map_err(|source| ListenerError::Listen {
-                address: address.clone(),
-                source,
-            })?;
-            (Door::Tcp(door), address.clone())
-        }
-        Endpoint::Unix(socket) => (Door::Unix(unix(socket)?), socket.path.clone()),
-    };
-    desk.log.info(PROXY, format!("listening on {address}"));
-    let rules = Rc::new(listener.clone());
-    tokio::task::spawn_local(async move {
-        loop {
-            let (desk, rules) = (Rc::clone(&desk), Rc::clone(&rules));
-            match &door {
-                Door::Tcp(door) => match door.accept().await {
-                    Ok((stream, _)) => {
-                        let _ = stream.set_nodelay(true);
-                        tokio::task::spawn_local(serve(stream, desk, rules));
-                    }
-                    Err(error) => rest(&desk, &error).await,
-                },
-                Door::Unix(door) => match door.accept().await {
-                    Ok((stream, _)) => {
-                        tokio::task::spawn_local(serve(stream, desk, rules));
-                    }
-                    Err(error) => rest(&desk, &error).await,
-                },
-            }
-        }
-    });
-    Ok(())
-}
-
-/// Too many open files, most likely: a loop would only make it worse.
-async fn rest(desk: &Desk, error: &std::io::Error) {
-    desk.log.warn(
-        PROXY,
-        format!("a connection could not be accepted: {error}"),
-    );
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-}
-
-fn unix(socket: &UnixSocket) -> Result<UnixListener, ListenerError> {
-    let listen = |source| ListenerError::Listen {
-        address: socket.path.clone(),
-        source,
-    };
-    let owner = |why: String| ListenerError::Owner {
-        path: socket.path.clone(),
-        why,
-    };
-    // A socket that a killed agent left behind is in the way.
-    let _ = std::fs::remove_file(&socket.path);
-    let door = UnixListener::bind(&socket.path).map_err(listen)?;
-    if let Some(wanted) = &socket.owner {
-        let path = Path::new(&socket.path);
-        let user = owners::user(&wanted.user).map_err(|error| owner(error.to_string()))?;
-        let group = owners::group(&wanted.group).map_err(|error| owner(error.to_string()))?;
-        std::os::unix::fs::chown(path, user, group).map_err(listen)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(wanted.mode))
-            .map_err(listen)?;
-    }
-    Ok(door)
-}
-
+/// Answers the requests of one connection, until it ends.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, desk: Rc<Desk>, rules: Rc<Listener>) {
-    let mut connection = http::Connection::new(stream);
+    let mut connection = Connection::new(stream);
     loop {
-        let request = match connection.read().await {
+        let request = match connection.head().await {
             Ok(Some(request)) => request,
-            Ok(None) => return,
+            Ok(None) => break,
             Err(fault) => {
                 let _ = connection.write(&fault.response()).await;
-                return;
+                break;
             }
         };
-        let keeps = request.keeps_connection();
-        let (response, stop) = answer(&request, &desk, &rules).await;
-        if connection.write(&response).await.is_err() {
-            return;
-        }
+        let (written, stop) = match answer(&request, &desk, &rules, &mut connection).await {
+            Ok(Answer::Reply(Reply::Whole(response))) => {
+                (connection.write(&response).await.is_ok(), false)
+            }
+            Ok(Answer::Reply(Reply::Passing(passing))) => {
+                let limit = desk.client.settings().timeout;
+                let passed = pass_on(&mut connection, &request, passing, limit).await;
+                if !passed {
+                    // Cut off rather than ended: the application must not take it for whole.
+                    return;
+                }
+                (true, false)
+            }
+            Ok(Answer::Stop) => {
+                let written = connection.write(&HttpResponse::empty(200)).await;
+                (written.is_ok(), true)
+            }
+            Err(fault) => {
+                let _ = connection.write(&fault.response()).await;
+                (false, false)
+            }
+        };
         if stop {
             for number in 0..desk.sessions {
                 let _ = desk
@@ -232,40 +182,110 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, desk: Rc<Desk>, rul
                     .send((number, Report::Event(Event::Stop(Stop::Quit))));
             }
         }
-        if !keeps {
-            return;
+        // What is left of a body would be read as the next request.
+        if !written || !request.keeps_connection() || !connection.is_at_end() {
+            break;
         }
+    }
+    connection.end().await;
+}
+
+enum Answer {
+    Reply(Reply),
+    /// Yes, and then the agent ends.
+    Stop,
+}
+
+/// Passes an answer on as it comes; whether it came and went whole. Where it did not, the connection must end, so
+/// that the application sees it.
+async fn pass_on<S: AsyncRead + AsyncWrite + Unpin>(
+    connection: &mut Connection<S>,
+    request: &HttpRequest,
+    mut passing: Box<Passing>,
+    limit: std::time::Duration,
+) -> bool {
+    let head = connection.write_head(passing.status, &passing.headers, passing.length);
+    if head.await.is_err() {
+        return false;
+    }
+    if request.method == "HEAD" || passing.status == 304 {
+        return true;
+    }
+    let mut piece = std::mem::take(&mut passing.first);
+    loop {
+        let written = match (piece.is_empty(), passing.length) {
+            (true, _) => Ok(()),
+            (false, Some(_)) => connection.write_bytes(&piece).await,
+            (false, None) => connection.write_chunk(&piece).await,
+        };
+        if written.is_err() {
+            return false;
+        }
+        piece = match tokio::time::timeout(limit, passing.rest.chunk()).await {
+            Ok(Ok(Some(bytes))) => Zeroizing::new(bytes),
+            Ok(Ok(None)) if passing.length.is_some() => return true,
+            Ok(Ok(None)) => return connection.write_chunk(&[]).await.is_ok(),
+            Ok(Err(_)) | Err(_) => return false,
+        };
     }
 }
 
-/// Answers one request; says whether the agent is to end after it.
-async fn answer(request: &HttpRequest, desk: &Desk, rules: &Listener) -> (HttpResponse, bool) {
-    if request.path == "/agent/v1/metrics" {
-        return (metrics(request, desk), false);
+/// Answers one request.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    request: &HttpRequest,
+    desk: &Rc<Desk>,
+    rules: &Listener,
+    connection: &mut Connection<S>,
+) -> Result<Answer, Fault> {
+    let whole = |response| Ok(Answer::Reply(Reply::Whole(response)));
+    let body = connection.body().await?;
+    match request.path.as_str() {
+        "/agent/v1/metrics" => return whole(metrics(request, desk)),
+        "/agent/v1/ready" => return whole(ready(desk)),
+        _ => {}
     }
     if rules.role == ListenerRole::MetricsOnly {
-        return (
-            HttpResponse::errors(404, &["this listener has only metrics"]),
-            false,
-        );
+        let words = "this listener has only metrics and readiness";
+        return whole(HttpResponse::errors(404, &[words]));
     }
     if rules.require_request_header && request.header("x-vault-request") != Some("true") {
-        return (
-            HttpResponse::errors(412, &["missing \"X-Vault-Request\" header"]),
-            false,
-        );
+        let words = "missing \"X-Vault-Request\" header";
+        return whole(HttpResponse::errors(412, &[words]));
     }
     match request.path.as_str() {
         "/agent/v1/quit" => match (rules.enable_quit, request.method.as_str()) {
-            (false, _) => (HttpResponse::errors(404, &[]), false),
+            (false, _) => whole(HttpResponse::errors(404, &[])),
             (true, "POST" | "PUT") => {
                 desk.log.info("agent", "received a request to quit");
-                (HttpResponse::empty(200), true)
+                Ok(Answer::Stop)
             }
-            (true, _) => (HttpResponse::errors(405, &[]), false),
+            (true, _) => whole(HttpResponse::errors(405, &[])),
         },
-        "/agent/v1/cache-clear" => (clear(request, desk), false),
-        _ => (proxy(request, desk).await, false),
+        "/agent/v1/cache-clear" => match &body {
+            Taken::Whole(body) => whole(clear(request, body, desk)),
+            Taken::Part(_) => Err(Fault::BodyTooLarge),
+        },
+        _ => proxy::pass(desk, request, body, connection)
+            .await
+            .map(Answer::Reply),
+    }
+}
+
+/// Whether everything is rendered and alive, for probes.
+fn ready(desk: &Desk) -> HttpResponse {
+    let shared = desk.shared.borrow();
+    let unready = shared
+        .status
+        .as_ref()
+        .map_or(Some("the agent has not begun"), |status| {
+            status.unready(clock::now())
+        });
+    match unready {
+        None => HttpResponse::text(200, "application/json", r#"{"ready":true}"#.to_owned()),
+        Some(why) => {
+            let text = serde_json::json!({ "ready": false, "why": why }).to_string();
+            HttpResponse::text(503, "application/json", text)
+        }
     }
 }
 
@@ -287,126 +307,32 @@ fn metrics(request: &HttpRequest, desk: &Desk) -> HttpResponse {
     }
 }
 
-fn clear(request: &HttpRequest, desk: &Desk) -> HttpResponse {
-    if !matches!(request.method.as_str(), "POST" | "PUT") || desk.caching == Caching::Off {
+fn clear(request: &HttpRequest, body: &[u8], desk: &Desk) -> HttpResponse {
+    if !matches!(request.method.as_str(), "POST" | "PUT") || desk.rules.caching == Caching::Off {
         return HttpResponse::empty(200);
     }
-    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let field = |name: &str| {
         body.get(name)
             .and_then(serde_json::Value::as_str)
             .unwrap_or_default()
     };
     let (kind, value) = (field("type"), field("value"));
-    let mut cache = desk.cache.borrow_mut();
-    match (kind, value) {
-        ("all", _) => cache.clear(),
+    let what = match (kind, value) {
+        ("all", _) => Clear::All,
         ("request_path" | "token" | "token_accessor" | "lease", "") => {
             return HttpResponse::errors(500, &["the request lacks a `value`"]);
         }
-        ("request_path", prefix) => cache.drop_path(prefix),
-        ("token", token) => cache.drop_token(token),
-        ("lease", lease) => cache.drop_lease(lease),
-        ("token_accessor", accessor) => cache.drop_accessor(accessor),
+        ("request_path", prefix) => Clear::Path {
+            prefix,
+            namespace: field("namespace"),
+        },
+        ("token", token) => Clear::Token(token),
+        ("lease", lease) => Clear::Lease(lease),
+        ("token_accessor", accessor) => Clear::Accessor(accessor),
         _ => return HttpResponse::errors(400, &["invalid type provided"]),
-    }
+    };
+    desk.cache.borrow_mut().clear(&what);
+    desk.kept.notify_one();
     HttpResponse::empty(200)
-}
-
-async fn proxy(request: &HttpRequest, desk: &Desk) -> HttpResponse {
-    let Some(path) = request.path.strip_prefix("/v1/") else {
-        return HttpResponse::errors(404, &[]);
-    };
-    let own = request
-        .header("x-vault-token")
-        .filter(|token| !token.is_empty());
-    let agents = || desk.shared.borrow().token.clone();
-    let token = match (desk.use_token, own) {
-        (UseAutoAuthToken::Force, _) | (UseAutoAuthToken::WhenMissing, None) => agents(),
-        (_, Some(own)) => Token::new(own.to_owned()).ok(),
-        (UseAutoAuthToken::No, None) => None,
-    };
-    let key = Key::of(request, token.as_ref());
-    if desk.caching == Caching::On
-        && let Some(stored) = desk.cache.borrow_mut().get(&key, clock::now())
-    {
-        desk.shared.borrow_mut().counts.hits += 1;
-        return stored.response(SystemTime::now());
-    }
-    let Some(outgoing) = outgoing(request, path, token.clone()) else {
-        return HttpResponse::errors(405, &[]);
-    };
-    let answered = desk.client.forward(&outgoing).await;
-    let mut shared = desk.shared.borrow_mut();
-    match answered {
-        Err(error) => {
-            shared.counts.errors += 1;
-            desk.log.warn(
-                PROXY,
-                format!("a request was not answered: {}", answers::kind_name(&error)),
-            );
-            HttpResponse::errors(500, &[&format!("failed to get the response: {error}")])
-        }
-        Ok(answer) => {
-            match answer.status {
-                400..500 => shared.counts.client_errors += 1,
-                500.. => shared.counts.errors += 1,
-                _ => shared.counts.answered += 1,
-            }
-            let mut response = HttpResponse::of(&answer);
-            if answer.status < 300 {
-                shared.counts.misses += 1;
-                response
-                    .headers
-                    .push(("X-Cache".to_owned(), "MISS".to_owned()));
-            }
-            if desk.caching == Caching::On {
-                // Only what the agent's own token asked for lives as long as the agent does.
-                let managed = token.is_some() && token == shared.token;
-                let mut cache = desk.cache.borrow_mut();
-                if answer.status == 204 {
-                    cache.revoked(path, &request.body);
-                } else if managed
-                    && let Some(stored) = Stored::of(&answer, &response, path, clock::now())
-                {
-                    cache.put(key, stored);
-                }
-            }
-            response
-        }
-    }
-}
-
-/// The request as it goes on to the server.
-fn outgoing(request: &HttpRequest, path: &str, token: Option<Token>) -> Option<Request> {
-    let method = Method::from_bytes(request.method.as_bytes()).ok()?;
-    let mut outgoing = Request::new(method, http::unescaped(path));
-    outgoing.query = http::pairs(&request.query);
-    outgoing.token = token;
-    outgoing.namespace = request.header("x-vault-namespace").map(str::to_owned);
-    let own = [
-        "host",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "x-vault-token",
-        "x-vault-namespace",
-        "x-vault-request",
-        "accept-encoding",
-        "keep-alive",
-        "upgrade",
-        "te",
-        "proxy-authorization",
-        "expect",
-    ];
-    outgoing.headers = request
-        .headers
-        .iter()
-        .filter(|(name, _)| !own.contains(&name.as_str()))
-        .cloned()
-        .collect();
-    if !request.body.is_empty() {
-        outgoing.body = Some(RequestBody::new(request.body.to_vec()));
-    }
-    Some(outgoing)
 }

@@ -213,6 +213,30 @@ pub fn timestamp(since_1970: Duration, digits: usize) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{dot}{fraction}Z")
 }
 
+/// A point in time since 1970 as HTTP has it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+#[must_use]
+pub fn http_date(since_1970: Duration) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let named = |names: &[&'static str], number: u64| {
+        let number = usize::try_from(number).unwrap_or_default();
+        names.get(number).copied().unwrap_or_default()
+    };
+    let seconds = since_1970.as_secs();
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        named(&DAYS, days % 7),
+        named(&MONTHS, month - 1),
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
 /// Year, month and day of a day counted from 1970 (the well-known reckoning in eras of 400 years).
 const fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -269,6 +293,14 @@ mod tests {
         assert_eq!(
             json(NOW, &line),
             "{\"@level\":\"debug\",\"@message\":\"said \\\"so\\\"\",\"@module\":\"agent\",\"@timestamp\":\"2026-01-01T00:00:00.123456Z\",\"mode\":\"416\"}\n"
+        );
+    }
+
+    #[test]
+    fn writes_dates_as_http_has_them() {
+        assert_eq!(
+            http_date(Duration::from_secs(784_111_777)),
+            "Sun, 06 Nov 1994 08:49:37 GMT"
         );
     }
 

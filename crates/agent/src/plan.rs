@@ -107,11 +107,6 @@ pub enum PlanError {
         "the login method {0} is not one of this agent's: it needs Vault's own agent, which the injector adds with `leasehold.dev/agent-flavour: vault`"
     )]
     Foreign(ForeignLogin),
-    /// Listeners speak plain text only.
-    #[error(
-        "a listener asks for TLS, which this agent's listeners do not speak: set `tls_disable = true` on it and let it listen on the loopback address or a unix socket"
-    )]
-    ListenerTls,
     /// There is no way to the server.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -127,13 +122,6 @@ pub fn plan(
     environment: &Environment,
 ) -> Result<Plan, PlanError> {
     let auto_auth = config.auto_auth.as_ref().ok_or(PlanError::NoLogin)?;
-    if config
-        .listeners
-        .iter()
-        .any(|listener| listener.tls.is_some())
-    {
-        return Err(PlanError::ListenerTls);
-    }
     let stanza = config.leasehold.clone().unwrap_or_default();
     let login_of = |template: &Template| {
         stanza

@@ -28,7 +28,7 @@ use crate::{
     process, sentence,
     sinks::{self, Content as SinkContent},
     state::{Kept, KeptSecret, StateFolder},
-    status::{LoginStatus, NoticeStatus, SecretStatus, TemplateStatus},
+    status::{LoginStatus, NoticeStatus, RequestStatus, SecretStatus, TemplateStatus},
     supervisor::Supervisor,
     templates::Loaded,
 };
@@ -289,6 +289,7 @@ impl Session {
                 .map(|((rendered, failure), template)| TemplateStatus {
                     destination: template.destination().to_owned(),
                     rendered: rendered == Rule::On,
+                    written: template.placed_at().map(Moment::since_start),
                     error: failure.cloned().map(Into::into),
                 });
         // The supervised process has no entry: it is no notice, and ends the agent when it fails.
@@ -302,6 +303,12 @@ impl Session {
                 error: outcome.failure().cloned().map(Into::into),
             })
         });
+        let requests = self.client.requests().into_iter();
+        let requests = requests.map(|counted| RequestStatus {
+            kind: counted.kind.to_owned(),
+            result: counted.result.to_owned(),
+            count: counted.count,
+        });
         LoginStatus {
             name: self.plan.name.clone(),
             logged_in: self.machine.token().usable().is_some(),
@@ -313,6 +320,7 @@ impl Session {
             secrets: secrets.collect(),
             templates: templates.collect(),
             notices: notices.collect(),
+            requests: requests.collect(),
         }
     }
 
@@ -563,7 +571,7 @@ impl Session {
             return;
         };
         let mut machine = host::Machine::new(self.context.environment.clone());
-        let rendering = template.render(&self.snapshot, &mut machine);
+        let rendering = template.render(&self.snapshot, &mut machine, clock::now());
         if matches!(
             rendering.outcome,
             RenderOutcome::Created | RenderOutcome::Written

@@ -41,6 +41,20 @@ pub struct LoginStatus {
     /// How it tells the application of changes.
     #[serde(default)]
     pub notices: Vec<NoticeStatus>,
+    /// What it has asked of the server.
+    #[serde(default)]
+    pub requests: Vec<RequestStatus>,
+}
+
+/// Requests of one kind that ended alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestStatus {
+    /// What they were for, in one word.
+    pub kind: String,
+    /// What came of them, in one word.
+    pub result: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// One way in which the application is told of changes.
@@ -89,6 +103,9 @@ pub struct TemplateStatus {
     pub destination: String,
     /// Whether the file is in place.
     pub rendered: bool,
+    /// When this run wrote it, or found its content in place.
+    #[serde(default)]
+    pub written: Option<Duration>,
     /// Its last failure.
     pub error: Option<ErrorStatus>,
 }
@@ -112,6 +129,27 @@ impl Status {
             .map(|error| error.text.as_str())
     }
 
+    /// Why the agent is not ready, in words; none when everything is rendered, each login has a good token, and no
+    /// lease that a file was made of has ended.
+    #[must_use]
+    pub fn unready(&self, now: Moment) -> Option<&'static str> {
+        if !self.ready {
+            return Some("not everything is rendered yet");
+        }
+        if self.logins.iter().any(|login| !login.logged_in) {
+            return Some("there is no good token");
+        }
+        let ended = |secret: &SecretStatus| {
+            let ends = secret.ends.map(Moment::after_start);
+            secret.present && ends.is_some_and(|ends| ends <= now)
+        };
+        self.logins
+            .iter()
+            .flat_map(|login| &login.secrets)
+            .any(ended)
+            .then_some("a lease has ended and could not be replaced")
+    }
+
     /// The status as JSON, with seconds from now in place of moments.
     #[must_use]
     pub fn as_json(&self, now: Moment) -> serde_json::Value {
@@ -124,10 +162,9 @@ impl Status {
     #[must_use]
     pub fn in_words(&self, now: Moment) -> String {
         let mut text = String::new();
-        let state = if self.ready {
-            "ready: everything is rendered"
-        } else {
-            "not ready"
+        let state = match self.unready(now) {
+            None => "ready: everything is rendered and alive".to_owned(),
+            Some(why) => format!("not ready: {why}"),
         };
         let _ = writeln!(text, "{state} (process {})", self.pid);
         for login in &self.logins {
@@ -157,10 +194,10 @@ impl Status {
                 );
             }
             for template in &login.templates {
-                let there = if template.rendered {
-                    "rendered"
-                } else {
-                    "not rendered"
+                let there = match (template.rendered, template.written) {
+                    (false, _) => "not rendered".to_owned(),
+                    (true, None) => "rendered".to_owned(),
+                    (true, at) => format!("rendered {}", from_now(at, now)),
                 };
                 let _ = writeln!(text, "  {}: {there}", template.destination);
             }
@@ -187,7 +224,10 @@ fn count_from(value: &mut serde_json::Value, now: Moment) {
     match value {
         serde_json::Value::Object(object) => {
             for (key, value) in object.iter_mut() {
-                let moment = matches!(key.as_str(), "ends" | "next" | "token_ends" | "token_next");
+                let moment = matches!(
+                    key.as_str(),
+                    "ends" | "next" | "token_ends" | "token_next" | "written"
+                );
                 match serde_json::from_value::<Duration>(value.clone()) {
                     Ok(at) if moment => {
                         let seconds = at.as_secs_f64() - now.since_start().as_secs_f64();
@@ -213,5 +253,58 @@ fn from_now(at: Option<Duration>, now: Moment) -> String {
                 format!("in {} s", now.until(at).as_secs())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        let text = r#"{"ready":true,"pid":7,"logins":[{
+            "name":"","logged_in":true,"logins":1,"complete":true,
+            "token_ends":{"secs":160,"nanos":0},"token_next":{"secs":130,"nanos":0},
+            "error":{"class":"sealed","text":"the server is sealed"},
+            "secrets":[{"name":"database/creds/app","present":true,"ends":{"secs":150,"nanos":0},"next":{"secs":120,"nanos":0},"error":null}],
+            "templates":[{"destination":"/vault/secrets/db","rendered":true,"written":{"secs":90,"nanos":0},"error":null}],
+            "notices":[{"name":"command `true`","kind":"command","told":2,"failed":0,"error":null}]}]}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn tells_people_what_is_there_and_what_comes_next() {
+        let words = status().in_words(at(100));
+        for line in [
+            "ready: everything is rendered and alive (process 7)",
+            "login: token ends in 60 s, next renewal in 30 s",
+            "  database/creds/app: there, ends in 50 s, next look in 20 s",
+            "  /vault/secrets/db: rendered 10 s ago",
+            "  command `true`: 2 times, failed 0 times",
+            "  last error (sealed): the server is sealed",
+        ] {
+            assert!(words.lines().any(|said| said == line), "{line}\n{words}");
+        }
+        let json = status().as_json(at(100));
+        assert_eq!(json["logins"][0]["secrets"][0]["ends"], 50.0);
+        assert_eq!(json["logins"][0]["templates"][0]["written"], -10.0);
+    }
+
+    #[test]
+    fn ready_means_rendered_and_alive() {
+        assert_eq!(status().unready(at(100)), None);
+        let said = status().unready(at(150));
+        assert_eq!(said, Some("a lease has ended and could not be replaced"));
+        let mut without = status();
+        without.logins[0].logged_in = false;
+        assert_eq!(without.unready(at(100)), Some("there is no good token"));
+        without.ready = false;
+        assert_eq!(
+            without.unready(at(100)),
+            Some("not everything is rendered yet")
+        );
     }
 }

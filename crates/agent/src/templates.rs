@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     core::{
         failure::{Failure, FailureKind},
+        moment::Moment,
         rendering::RenderOutcome,
     },
     owners, sentence,
@@ -21,6 +22,8 @@ pub struct Loaded {
     template: Result<Template, Failure>,
     /// The value of a variable, as last rendered.
     value: Option<Zeroizing<String>>,
+    /// When its content came, or was found in place.
+    placed_at: Option<Moment>,
 }
 
 /// Where a template goes.
@@ -71,7 +74,14 @@ impl Loaded {
             target,
             template,
             value: None,
+            placed_at: None,
         }
+    }
+
+    /// When its present content came, or was found in place.
+    #[must_use]
+    pub const fn placed_at(&self) -> Option<Moment> {
+        self.placed_at
     }
 
     /// The file that is written, or the variable that is set.
@@ -105,7 +115,7 @@ impl Loaded {
     }
 
     /// Renders it, and writes its file when nothing is missing.
-    pub fn render(&mut self, snapshot: &Snapshot, host: &mut dyn Host) -> Rendering {
+    pub fn render(&mut self, snapshot: &Snapshot, host: &mut dyn Host, now: Moment) -> Rendering {
         if self.template.is_err() && matches!(self.target.source(), TemplateSource::File(_)) {
             // A file may have come, or have been put right, since it was last looked at.
             *self = Self::read(self.target.clone());
@@ -132,6 +142,11 @@ impl Loaded {
         } else {
             RenderOutcome::Incomplete
         };
+        match outcome {
+            RenderOutcome::Created | RenderOutcome::Written => self.placed_at = Some(now),
+            RenderOutcome::Unchanged => self.placed_at = self.placed_at.or(Some(now)),
+            RenderOutcome::Incomplete | RenderOutcome::Failed(_) => {}
+        }
         Rendering {
             uses: rendered.used.into_iter().collect(),
             missing,

@@ -71,8 +71,8 @@ fn lock_folder() -> PathBuf {
     own
 }
 
-/// A certificate authority made for one test, and a server certificate it signed for 127.0.0.1,
-/// `localhost` and the names given.
+/// A certificate authority made for one test, and a certificate it signed for 127.0.0.1, `localhost`
+/// and the names given, which servers and clients may show.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The authority's certificate, PEM.
@@ -107,7 +107,10 @@ impl Identity {
         server
             .subject_alt_names
             .push(SanType::IpAddress(Ipv4Addr::LOCALHOST.into()));
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        server.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         let key = KeyPair::generate().expect("a key can be made");
         let issuer = Issuer::from_params(&ca, &ca_key);
         let certificate = server

@@ -17,7 +17,9 @@ use crate::error::{Error, Failure, NoAnswer, Refusal, RefusalForm, SetupError, U
 use crate::kv::Mounts;
 use crate::proxy::ProxyRule;
 use crate::request::{Request, escape_path, escape_query};
+use crate::requests::{self, RequestCount, Requests};
 use crate::settings::{Connections, Redirects, Settings};
+use crate::streaming::{self, BodyStream, OpenAnswer};
 use crate::tls;
 
 /// How long connecting may take, TLS included.
@@ -38,6 +40,7 @@ struct Inner {
     base: String,
     http: RwLock<reqwest::Client>,
     mounts: Mutex<Mounts>,
+    requests: Requests,
     /// Held while the server is asked for a mount, so that paths of one mount ask once.
     looking_up: tokio::sync::Mutex<()>,
 }
@@ -72,6 +75,7 @@ impl Client {
                 settings,
                 http: RwLock::new(http),
                 mounts: Mutex::default(),
+                requests: Requests::default(),
                 looking_up: tokio::sync::Mutex::default(),
             }),
         })
@@ -81,6 +85,12 @@ impl Client {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// How many requests were sent, by kind and by what came of them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestCount> {
+        self.inner.requests.counts()
     }
 
     /// Reads roots and client certificate anew and drops the connections made with the
@@ -119,7 +129,7 @@ impl Client {
         let url = self.url_of(request);
         let timeout = self.inner.settings.timeout;
         // The client's own timeout covers each of two requests of a redirect alone.
-        match tokio::time::timeout(timeout, self.exchange(request, &url)).await {
+        let answer = match tokio::time::timeout(timeout, self.exchange(request, &url)).await {
             Ok(done) => done.map_err(|failure| self.error(request, &url, failure)),
             Err(_) => {
                 let failure = Failure::NoAnswer {
@@ -128,7 +138,60 @@ impl Client {
                 };
                 Err(self.error(request, &url, failure))
             }
-        }
+        };
+        let status = answer.as_ref().map(|answer| answer.status);
+        let kind = requests::kind(&request.path);
+        self.inner.requests.note(kind, status);
+        answer
+    }
+
+    /// Sends a request and gives back the head of whatever comes; the body is read by the caller, however long it
+    /// is. `body` takes the place of the request's own; such a request is not sent a second time, so a redirect of
+    /// it is an error.
+    ///
+    /// There is a time limit only without `body`: how fast that comes is the caller's to know.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a redirect that is not followed.
+    pub async fn open(
+        &self,
+        request: &Request,
+        body: Option<BodyStream>,
+    ) -> Result<OpenAnswer, Error> {
+        let url = self.url_of(request);
+        let timeout = self.inner.settings.timeout;
+        let limit = if body.is_some() {
+            Duration::MAX
+        } else {
+            timeout
+        };
+        let opened = tokio::time::timeout(limit, self.head(request, &url, body)).await;
+        let failed = match opened {
+            Ok(Ok(response)) => {
+                let status = response.status().as_u16();
+                self.inner.requests.note("proxy", Ok(status));
+                // For the words of an error: the body is not among them.
+                let client = self.clone();
+                let mut asked = Request::new(request.method.clone(), request.path.clone());
+                asked.namespace.clone_from(&request.namespace);
+                return Ok(OpenAnswer {
+                    status: response.status().as_u16(),
+                    headers: streaming::texts(response.headers()),
+                    response,
+                    broken: Box::new(move |error| {
+                        client.error(&asked, &url, client.no_answer(error))
+                    }),
+                });
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::NoAnswer {
+                why: NoAnswer::TimedOut(timeout),
+                source: None,
+            },
+        };
+        let error = self.error(request, &url, failed);
+        self.inner.requests.note("proxy", Err(&error));
+        Err(error)
     }
 
     /// Sends a request that is not one of Vault's API to a full address, and gives back whatever comes.
@@ -262,17 +325,30 @@ impl Client {
     }
 
     async fn exchange(&self, request: &Request, url: &str) -> Result<RawAnswer, Failure> {
+        let response = self.head(request, url, None).await?;
+        self.receive(response).await
+    }
+
+    async fn head(
+        &self,
+        request: &Request,
+        url: &str,
+        mut body: Option<BodyStream>,
+    ) -> Result<reqwest::Response, Failure> {
         let mut target = Url::parse(url).map_err(|_| Failure::NoAnswer {
             why: NoAnswer::Other("the path gives no valid address".to_owned()),
             source: None,
         })?;
         let headers = self.headers_of(request)?;
         let mut followed = false;
+        let streamed = body.is_some();
         loop {
-            let response = self.send_once(request, &target, &headers).await?;
+            let response = self
+                .send_once(request, &target, &headers, body.take())
+                .await?;
             let status = response.status();
             if !matches!(status.as_u16(), 301 | 302 | 307) {
-                return self.receive(response).await;
+                return Ok(response);
             }
             let refuse = |why| Failure::Unusable {
                 status: status.as_u16(),
@@ -280,6 +356,9 @@ impl Client {
             };
             if self.inner.settings.redirects == Redirects::None {
                 return Err(refuse("following redirects is switched off"));
+            }
+            if streamed {
+                return Err(refuse("the request's body is too long to be kept for it"));
             }
             if followed {
                 return Err(refuse("it is the second in a row"));
@@ -306,6 +385,7 @@ impl Client {
         request: &Request,
         target: &Url,
         headers: &HeaderMap,
+        stream: Option<BodyStream>,
     ) -> Result<reqwest::Response, Failure> {
         let http = self
             .inner
@@ -316,7 +396,9 @@ impl Client {
         let mut builder = http
             .request(request.method.clone(), target.clone())
             .headers(headers.clone());
-        if let Some(body) = &request.body {
+        if let Some(stream) = stream {
+            builder = builder.body(reqwest::Body::wrap(stream));
+        } else if let Some(body) = &request.body {
             builder = builder.body(body.0.to_vec());
         }
         builder.send().await.map_err(|error| self.no_answer(error))
@@ -334,13 +416,7 @@ impl Client {
         if announced > limit {
             return Err(too_large());
         }
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
-            .collect();
+        let headers = streaming::texts(response.headers());
         let url = response.url().to_string();
         let mut body = Zeroizing::new(Vec::with_capacity(announced));
         while let Some(chunk) = response.chunk().await.map_err(|e| self.no_answer(e))? {

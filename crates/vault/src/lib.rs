@@ -20,7 +20,9 @@ mod login;
 mod proxy;
 mod reading;
 mod request;
+mod requests;
 mod settings;
+mod streaming;
 mod tls;
 mod token;
 mod tokens;
@@ -38,11 +40,13 @@ pub use login::{LoggedIn, Login, LoginError, METHODS, MethodError, MethodSetting
 pub use proxy::{ProxyError, ProxySettings};
 pub use reading::{Listing, Reading};
 pub use request::{Request, RequestBody};
+pub use requests::RequestCount;
 pub use reqwest::Method;
 pub use settings::{
     ClientPair, Connections, DEFAULT_ANSWER_LIMIT, DEFAULT_TIMEOUT, PemSource, Redirects, Roots,
     Settings, TlsSettings, Verification,
 };
+pub use streaming::{BodySender, BodyStream, OpenAnswer};
 pub use tls::TlsError;
 pub use token::{LeaseId, SecretText, Token, TokenError};
 pub use tokens::{Renewed, TokenStatus, WrappingStatus};

@@ -1,42 +1,49 @@
-//! Just enough of HTTP/1.1 to answer an application on the same pod: requests with bounded heads and bodies,
-//! answers with a known length. A whole server library would weigh more than the agent's own code.
+//! Just enough of HTTP/1.1 to answer an application on the same pod: requests with bounded heads, bodies that are
+//! taken in whole or piece by piece, and answers of both kinds. A whole server library would weigh more than the
+//! agent's own code. How a head is read is the business of `head`.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
-use leasehold_vault::RawAnswer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
+use crate::{
+    listener::head::{Framing, HttpRequest, parse_head},
+    log,
+};
+
 /// The longest head of a request, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
-/// The longest body, as the server itself limits it, in bytes.
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// A head must come within this time of its first byte, and the body after it within the next.
+/// Bodies up to this size, in bytes, are taken in whole; longer ones are passed on as they come.
+pub(super) const WHOLE_LIMIT: usize = 1024 * 1024;
+/// The longest piece of a body, in bytes.
+const PIECE: usize = 16 * 1024;
+/// A head must come within this time of its first byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// A body that is taken in whole must come within this time, and each piece of a longer one.
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for so long is left.
+const WRITE_TIME: Duration = Duration::from_secs(60);
 /// A connection without a request is closed after this time.
 const IDLE_TIME: Duration = Duration::from_secs(300);
 
-/// A request.
-#[derive(Debug)]
-pub(super) struct HttpRequest {
-    pub(super) method: String,
-    /// Escaped, as it came.
-    pub(super) path: String,
-    /// What stands after `?`, escaped.
-    pub(super) query: String,
-    /// Names in small letters.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Zeroizing<Vec<u8>>,
-    keeps: bool,
-}
-
-/// An answer.
+/// An answer that is there whole.
 #[derive(Debug, Clone)]
 pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// How much of a body is there.
+pub(super) enum Taken {
+    /// All of it.
+    Whole(Zeroizing<Vec<u8>>),
+    /// Its beginning; the rest is still on the connection.
+    Part(Zeroizing<Vec<u8>>),
 }
 
 /// What is wrong with a request.
@@ -46,7 +53,7 @@ pub(super) enum Fault {
     Malformed,
     /// Its head is too long.
     HeadTooLarge,
-    /// Its body is too long.
+    /// Its body is too long to be answered here.
     BodyTooLarge,
     /// It did not come in time, or not whole.
     Broken,
@@ -56,19 +63,8 @@ pub(super) enum Fault {
 pub(super) struct Connection<S> {
     stream: S,
     buffer: Zeroizing<Vec<u8>>,
-}
-
-impl HttpRequest {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    pub(super) const fn keeps_connection(&self) -> bool {
-        self.keeps
-    }
+    /// What the body of the present request still lacks.
+    framing: Framing,
 }
 
 impl HttpResponse {
@@ -95,23 +91,11 @@ impl HttpResponse {
         Self::text(status, "application/json", text)
     }
 
-    /// The server's answer, passed on.
-    pub(super) fn of(answer: &RawAnswer) -> Self {
-        let own = [
-            "connection",
-            "content-length",
-            "transfer-encoding",
-            "keep-alive",
-        ];
-        let passed = answer
-            .headers
-            .iter()
-            .filter(|(name, _)| !own.contains(&name.as_str()));
-        Self {
-            status: answer.status,
-            headers: passed.cloned().collect(),
-            body: answer.body.clone(),
-        }
+    /// Sets a header in place of others of that name.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value));
     }
 }
 
@@ -126,48 +110,192 @@ impl Fault {
     }
 }
 
+/// The headers of an answer that are the server's to say, and not of one connection.
+pub(super) fn passed_on(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let own = [
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "keep-alive",
+    ];
+    headers
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// A moment as the `Date` header has it.
+pub(super) fn date(now: SystemTime) -> String {
+    log::http_date(
+        now.duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default(),
+    )
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
             buffer: Zeroizing::default(),
+            framing: Framing::Length(0),
         }
     }
 
-    /// The next request; `None` when there is none any more.
-    pub(super) async fn read(&mut self) -> Result<Option<HttpRequest>, Fault> {
+    /// The head of the next request; `None` when there is none any more.
+    pub(super) async fn head(&mut self) -> Result<Option<HttpRequest>, Fault> {
         if self.buffer.is_empty() {
             match tokio::time::timeout(IDLE_TIME, self.more()).await {
                 Ok(Ok(true)) => {}
                 _ => return Ok(None),
             }
         }
-        let end = tokio::time::timeout(HEAD_TIME, self.head_end()).await;
-        let end = end.map_err(|_| Fault::Broken)??;
-        let head = self.buffer.get(..end).unwrap_or_default().to_vec();
+        let end = in_time(HEAD_TIME, self.head_end()).await?;
+        let head = Zeroizing::new(self.buffer.get(..end).unwrap_or_default().to_vec());
         self.buffer.drain(..end);
-        let mut request = parse_head(&head)?;
-        let body = tokio::time::timeout(BODY_TIME, self.body(&request)).await;
-        request.body = body.map_err(|_| Fault::Broken)??;
+        let request = parse_head(&head)?;
+        self.framing = request.framing;
+        if request
+            .header("expect")
+            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+        {
+            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+            in_time(WRITE_TIME, async {
+                self.stream
+                    .write_all(go_on)
+                    .await
+                    .map_err(|_| Fault::Broken)
+            })
+            .await?;
+        }
         Ok(Some(request))
     }
 
+    /// Ends the connection in order, which a client over TLS wants to hear.
+    pub(super) async fn end(mut self) {
+        // Whoever does not take the last words goes without them.
+        let _ = tokio::time::timeout(WRITE_TIME, self.stream.shutdown()).await;
+    }
+
+    /// Whether the present request's body was taken to its end, so that the next request follows.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.framing == Framing::Length(0)
+    }
+
+    /// The body of the present request, whole where it is not longer than [`WHOLE_LIMIT`].
+    pub(super) async fn body(&mut self) -> Result<Taken, Fault> {
+        in_time(BODY_TIME, async {
+            let mut body = Zeroizing::new(Vec::new());
+            loop {
+                if body.len() > WHOLE_LIMIT {
+                    return Ok(Taken::Part(body));
+                }
+                match self.piece().await? {
+                    Some(piece) => append(&mut body, &piece),
+                    None => return Ok(Taken::Whole(body)),
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next piece of the present request's body, which must come in time; none at its end.
+    pub(super) async fn next_piece(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        in_time(BODY_TIME, self.piece()).await
+    }
+
+    /// Writes an answer.
     pub(super) async fn write(&mut self, response: &HttpResponse) -> std::io::Result<()> {
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\n",
-            response.status,
-            reason(response.status)
-        );
-        for (name, value) in &response.headers {
+        let length = u64::try_from(response.body.len()).ok();
+        self.write_head(response.status, &response.headers, length)
+            .await?;
+        self.write_bytes(&response.body).await
+    }
+
+    /// Writes the head of an answer whose body follows in pieces: of this length, or else in chunks.
+    pub(super) async fn write_head(
+        &mut self,
+        status: u16,
+        headers: &[(String, String)],
+        length: Option<u64>,
+    ) -> std::io::Result<()> {
+        let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+        for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        if response.status != 204 {
-            head.push_str(&format!("Content-Length: {}\r\n", response.body.len()));
+        match length {
+            _ if status == 204 || status == 304 => {}
+            Some(length) => head.push_str(&format!("Content-Length: {length}\r\n")),
+            None => head.push_str("Transfer-Encoding: chunked\r\n"),
         }
         head.push_str("\r\n");
-        self.stream.write_all(head.as_bytes()).await?;
-        self.stream.write_all(&response.body).await?;
-        self.stream.flush().await
+        self.write_bytes(head.as_bytes()).await
+    }
+
+    /// Writes bytes of a body of known length.
+    pub(super) async fn write_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let written = tokio::time::timeout(WRITE_TIME, async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        });
+        written
+            .await
+            .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+    }
+
+    /// Writes a chunk of a body of unknown length; an empty one is its end.
+    pub(super) async fn write_chunk(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut chunk = Zeroizing::new(format!("{:x}\r\n", bytes.len()).into_bytes());
+        chunk.extend_from_slice(bytes);
+        chunk.extend_from_slice(b"\r\n");
+        self.write_bytes(&chunk).await
+    }
+
+    async fn piece(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        loop {
+            match self.framing {
+                Framing::Length(0) => return Ok(None),
+                Framing::Length(left) => {
+                    let piece = self.some(left).await?;
+                    self.framing = Framing::Length(left - length(&piece));
+                    return Ok(Some(piece));
+                }
+                Framing::Chunk(0) => {
+                    let line = self.line().await?;
+                    let size = line.split(';').next().unwrap_or_default().trim();
+                    let size = u64::from_str_radix(size, 16).map_err(|_| Fault::Malformed)?;
+                    if size == 0 {
+                        // What may follow are further headers, which mean nothing here.
+                        while !self.line().await?.is_empty() {}
+                        self.framing = Framing::Length(0);
+                    } else {
+                        self.framing = Framing::Chunk(size);
+                    }
+                }
+                Framing::Chunk(left) => {
+                    let piece = self.some(left).await?;
+                    self.framing = Framing::Chunk(left - length(&piece));
+                    if left == length(&piece) && !self.line().await?.is_empty() {
+                        return Err(Fault::Malformed);
+                    }
+                    return Ok(Some(piece));
+                }
+            }
+        }
+    }
+
+    /// At least one byte and at most `most`.
+    async fn some(&mut self, most: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        if self.buffer.is_empty() && !self.more().await? {
+            return Err(Fault::Broken);
+        }
+        let count = usize::try_from(most)
+            .unwrap_or(usize::MAX)
+            .min(self.buffer.len())
+            .min(PIECE);
+        let taken = self.buffer.get(..count).unwrap_or_default().to_vec();
+        self.buffer.drain(..count);
+        Ok(Zeroizing::new(taken))
     }
 
     async fn more(&mut self) -> Result<bool, Fault> {
@@ -177,8 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .read(&mut *chunk)
             .await
             .map_err(|_| Fault::Broken)?;
-        self.buffer
-            .extend_from_slice(chunk.get(..read).unwrap_or_default());
+        append(&mut self.buffer, chunk.get(..read).unwrap_or_default());
         Ok(read > 0)
     }
 
@@ -196,50 +323,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn body(&mut self, request: &HttpRequest) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        if request
-            .header("expect")
-            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-        {
-            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
-            self.stream
-                .write_all(go_on)
-                .await
-                .map_err(|_| Fault::Broken)?;
-        }
-        match request.header("transfer-encoding") {
-            Some(coding) if coding.eq_ignore_ascii_case("chunked") => self.chunks().await,
-            Some(_) => Err(Fault::Malformed),
-            None => {
-                let length = match request.header("content-length") {
-                    None => 0,
-                    Some(text) => text.trim().parse().map_err(|_| Fault::Malformed)?,
-                };
-                self.take(length).await
-            }
-        }
-    }
-
-    async fn take(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        if length > BODY_LIMIT {
-            return Err(Fault::BodyTooLarge);
-        }
-        while self.buffer.len() < length {
-            if !self.more().await? {
-                return Err(Fault::Broken);
-            }
-        }
-        let taken = self.buffer.get(..length).unwrap_or_default().to_vec();
-        self.buffer.drain(..length);
-        Ok(Zeroizing::new(taken))
-    }
-
     async fn line(&mut self) -> Result<String, Fault> {
         loop {
             if let Some(place) = find(&self.buffer, b"\r\n") {
-                let line = self.take(place + 2).await?;
-                let line = line.get(..place).unwrap_or_default();
-                return String::from_utf8(line.to_vec()).map_err(|_| Fault::Malformed);
+                let line = self.buffer.get(..place).unwrap_or_default().to_vec();
+                self.buffer.drain(..place + 2);
+                return String::from_utf8(line).map_err(|_| Fault::Malformed);
             }
             if self.buffer.len() > HEAD_LIMIT {
                 return Err(Fault::HeadTooLarge);
@@ -249,79 +338,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
     }
+}
 
-    async fn chunks(&mut self) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let mut body = Zeroizing::new(Vec::new());
-        loop {
-            let line = self.line().await?;
-            let size = line.split(';').next().unwrap_or_default().trim();
-            let size = usize::from_str_radix(size, 16).map_err(|_| Fault::Malformed)?;
-            if size > BODY_LIMIT || body.len() + size > BODY_LIMIT {
-                return Err(Fault::BodyTooLarge);
-            }
-            if size == 0 {
-                // What may follow are further headers, which mean nothing here.
-                while !self.line().await?.is_empty() {}
-                return Ok(body);
-            }
-            body.extend_from_slice(&self.take(size).await?);
-            if !self.line().await?.is_empty() {
-                return Err(Fault::Malformed);
-            }
-        }
+async fn in_time<T>(
+    limit: Duration,
+    reading: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout(limit, reading)
+        .await
+        .unwrap_or(Err(Fault::Broken))
+}
+
+/// Appends without leaving an unwiped copy behind when the buffer has to move.
+fn append(buffer: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
+    let needed = buffer.len() + bytes.len();
+    if needed > buffer.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(buffer.capacity() * 2)));
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
     }
+    buffer.extend_from_slice(bytes);
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
-}
-
-fn parse_head(head: &[u8]) -> Result<HttpRequest, Fault> {
-    let head = std::str::from_utf8(head).map_err(|_| Fault::Malformed)?;
-    let mut lines = head.trim_end().split("\r\n");
-    let mut words = lines.next().unwrap_or_default().split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(Fault::Malformed);
-    };
-    let is_word =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if !is_word(method) || !target.starts_with('/') || !version.starts_with("HTTP/1.") {
-        return Err(Fault::Malformed);
-    }
-    let mut headers = Vec::new();
-    for line in lines {
-        let (name, value) = line.split_once(':').ok_or(Fault::Malformed)?;
-        if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(Fault::Malformed);
-        }
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let counts = |name: &str| headers.iter().filter(|(known, _)| known == name).count();
-    // Two lengths, or a length beside chunks, are how requests are smuggled.
-    let lengths = counts("content-length");
-    if lengths > 1 || (lengths == 1 && counts("transfer-encoding") > 0) {
-        return Err(Fault::Malformed);
-    }
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let connection = headers.iter().find(|(name, _)| name == "connection");
-    let said = connection
-        .map(|(_, value)| value.to_ascii_lowercase())
-        .unwrap_or_default();
-    let keeps = if version == "HTTP/1.0" {
-        said == "keep-alive"
-    } else {
-        said != "close"
-    };
-    Ok(HttpRequest {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        query: query.to_owned(),
-        headers,
-        body: Zeroizing::default(),
-        keeps,
-    })
 }
 
 const fn reason(status: u16) -> &'static str {
@@ -332,71 +376,51 @@ const fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         412 => "Precondition Failed",
+        413 => "Content Too Large",
         429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
         _ => "Status",
     }
-}
-
-/// The pairs of a query.
-pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (
-                unescaped(&key.replace('+', " ")),
-                unescaped(&value.replace('+', " ")),
-            )
-        })
-        .collect()
-}
-
-/// A text without its escapes.
-pub(super) fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let escaped = match (first, after) {
-            (b'%', [high, low, tail @ ..]) => digit(high)
-                .zip(digit(low))
-                .map(|(high, low)| (high * 16 + low, tail)),
-            _ => None,
-        };
-        let (byte, tail) = match escaped {
-            Some((byte, tail)) => (u8::try_from(byte).unwrap_or_default(), tail),
-            None => (first, after),
-        };
-        bytes.push(byte);
-        rest = tail;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Option<HttpRequest>, Fault> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+    fn run<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
             .enable_time()
+            .start_paused(true)
             .build()
-            .unwrap();
-        runtime.block_on(async {
+            .unwrap()
+            .block_on(test)
+    }
+
+    /// Reads a whole request; its body beside it.
+    fn read(text: &str) -> Result<Option<(HttpRequest, Vec<u8>)>, Fault> {
+        run(async {
             let (ours, mut theirs) = tokio::io::duplex(1 << 20);
             theirs.write_all(text.as_bytes()).await.unwrap();
             drop(theirs);
-            Connection::new(ours).read().await
+            let mut connection = Connection::new(ours);
+            let Some(request) = connection.head().await? else {
+                return Ok(None);
+            };
+            match connection.body().await? {
+                Taken::Whole(body) => Ok(Some((request, body.to_vec()))),
+                Taken::Part(_) => Err(Fault::BodyTooLarge),
+            }
         })
     }
 
     #[test]
     fn reads_bodies_with_a_length_and_in_chunks() {
-        let request =
+        let (request, body) =
             read("PUT /v1/a%20b?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcEXTRA")
                 .unwrap()
                 .unwrap();
@@ -405,13 +429,14 @@ mod tests {
             ("PUT", "/v1/a%20b")
         );
         assert_eq!(request.query, "x=1");
-        assert_eq!(&*request.body, b"abc");
+        assert_eq!(body, b"abc");
         assert!(request.keeps_connection());
-        let request = read(
+        let (request, body) = read(
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
-        );
-        let request = request.unwrap().unwrap();
-        assert_eq!(&*request.body, b"abcde");
+        )
+        .unwrap()
+        .unwrap();
+        assert_eq!(body, b"abcde");
         assert!(!request.keeps_connection());
     }
 
@@ -422,6 +447,7 @@ mod tests {
             ("GET / HTTP/2\r\n\r\n", Fault::Malformed),
             ("GET http://x/ HTTP/1.1\r\n\r\n", Fault::Malformed),
             ("GET / HTTP/1.1\r\nbroken\r\n\r\n", Fault::Malformed),
+            ("GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", Fault::Malformed),
             (
                 "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
                 Fault::Malformed,
@@ -431,8 +457,16 @@ mod tests {
                 Fault::Malformed,
             ),
             (
-                "GET / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
-                Fault::BodyTooLarge,
+                "GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\nx",
+                Fault::Malformed,
+            ),
+            (
+                "GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+                Fault::Malformed,
+            ),
+            (
+                "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+                Fault::Malformed,
             ),
             (
                 "GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabc",
@@ -447,5 +481,61 @@ mod tests {
             read(&format!("GET /{} HTTP/1.1", "x".repeat(70_000))).unwrap_err(),
             Fault::HeadTooLarge
         );
+    }
+
+    #[test]
+    fn a_long_body_is_given_out_piece_by_piece() {
+        let size = WHOLE_LIMIT * 3;
+        run(async {
+            let (ours, mut theirs) = tokio::io::duplex(4096);
+            let sending = async {
+                let head = format!("PUT / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n");
+                theirs.write_all(head.as_bytes()).await.unwrap();
+                for _ in 0..size / 1024 {
+                    theirs.write_all(&[7; 1024]).await.unwrap();
+                }
+                theirs
+            };
+            let taking = async {
+                let mut connection = Connection::new(ours);
+                connection.head().await.unwrap().unwrap();
+                let Ok(Taken::Part(first)) = connection.body().await else {
+                    panic!("three MiB are no whole body");
+                };
+                let mut taken = first.len();
+                while let Some(piece) = connection.next_piece().await.unwrap() {
+                    assert!(piece.len() <= PIECE);
+                    taken += piece.len();
+                }
+                taken
+            };
+            let (_open, taken) = tokio::join!(sending, taking);
+            assert_eq!(taken, size);
+        });
+    }
+
+    #[test]
+    fn who_sends_or_takes_a_byte_now_and_then_is_left() {
+        run(async {
+            let (ours, mut theirs) = tokio::io::duplex(64);
+            let slow = async {
+                for byte in b"GET / HTTP/1.1\r\nX: yyyyyyyy" {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if theirs.write_all(&[*byte]).await.is_err() {
+                        break;
+                    }
+                }
+                theirs
+            };
+            let mut connection = Connection::new(ours);
+            let begun = tokio::time::Instant::now();
+            let (head, _open) = tokio::join!(connection.head(), slow);
+            assert_eq!(head.unwrap_err(), Fault::Broken);
+            let waited = begun.elapsed();
+            assert!(waited >= HEAD_TIME && waited < HEAD_TIME * 3, "{waited:?}");
+            // Nobody reads, so the pipe fills up.
+            let failed = connection.write_bytes(&[0; 1024]).await.unwrap_err();
+            assert_eq!(failed.kind(), std::io::ErrorKind::TimedOut);
+        });
     }
 }

@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+mod between;
 mod commands;
+mod faults;
 mod lifecycle;
 mod listening;
 mod notifying;
 mod place;
+mod tls;

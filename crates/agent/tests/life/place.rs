@@ -32,7 +32,11 @@ impl Drop for Agent {
 impl Place {
     /// The role's tokens live for `ttl` and at most for `max`.
     pub(crate) fn new(ttl: &str, max: &str) -> Self {
-        let bao = OpenBao::start();
+        Self::on(OpenBao::start(), ttl, max)
+    }
+
+    /// The same on this server.
+    pub(crate) fn on(bao: OpenBao, ttl: &str, max: &str) -> Self {
         let folder = Scratch::new("agent");
         bao.policy(
             "app",
@@ -104,6 +108,11 @@ impl Place {
 
     /// A configuration with this rest, written to a file of this name.
     pub(crate) fn configure(&self, name: &str, rest: &str) {
+        self.configure_for(&self.bao.address(), name, rest);
+    }
+
+    /// The same for a server at another address.
+    pub(crate) fn configure_for(&self, address: &str, name: &str, rest: &str) {
         let folder = self.folder.path().display();
         let text = format!(
             r#"
@@ -122,7 +131,6 @@ impl Place {
             }}
             {rest}
             "#,
-            address = self.bao.address(),
             rest = rest.replace("FOLDER", &folder.to_string()),
         );
         fs::write(self.path(name), text).unwrap();
@@ -139,6 +147,11 @@ impl Place {
     }
 
     pub(crate) fn start(&self, configuration: &str) -> Agent {
+        self.start_with(configuration, &[])
+    }
+
+    /// Starts an agent with these variables in its environment.
+    pub(crate) fn start_with(&self, configuration: &str, variables: &[(&str, &str)]) -> Agent {
         let config = self.path(configuration).display().to_string();
         let log = fs::File::options()
             .create(true)
@@ -147,6 +160,7 @@ impl Place {
             .unwrap();
         let mut command = self.command(&["run", "--config", &config]);
         command
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -168,6 +182,17 @@ impl Place {
     pub(crate) fn await_file(&self, name: &str) -> String {
         wait::within(DEADLINE, || self.file(name))
             .unwrap_or_else(|| panic!("`{name}` did not come; the log:\n{}", self.log()))
+    }
+
+    /// Waits until the log says this.
+    #[track_caller]
+    pub(crate) fn await_log(&self, words: &str) {
+        let said = wait::within(DEADLINE, || self.log().contains(words).then_some(()));
+        assert!(
+            said.is_some(),
+            "the log does not say `{words}`:\n{}",
+            self.log()
+        );
     }
 
     pub(crate) fn requests(&self, path: &str) -> usize {

@@ -1,0 +1,260 @@
+//! The rules of the lease cache, in synthetic time.
+
+use super::*;
+use crate::core::chance::Always;
+use crate::listener::head::parse_head;
+
+fn at(seconds: u64) -> Moment {
+    Moment::after_start(Duration::from_secs(seconds))
+}
+
+fn token(text: &str) -> Token {
+    Token::new(text.to_owned()).unwrap()
+}
+
+fn key(path: &str, token: &Token) -> Key {
+    let head = format!("GET /v1/{path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    Key::of(&parse_head(head.as_bytes()).unwrap(), b"", Some(token))
+}
+
+struct World {
+    cache: Cache,
+    own: Token,
+}
+
+impl World {
+    fn new() -> Self {
+        let own = token("agent");
+        let mut cache = Cache::default();
+        cache.follow(Some(&own));
+        Self { cache, own }
+    }
+
+    fn answer(&mut self, path: &str, bearer: &Token, body: &str, now: u64) -> Key {
+        let key = key(path, bearer);
+        let asked = Asked {
+            path,
+            namespace: "",
+            token: Some(bearer),
+        };
+        let response = HttpResponse::text(200, "application/json", body.to_owned());
+        self.cache
+            .put(key, &asked, &response, at(now), &mut Always(0.5));
+        key
+    }
+
+    fn lease(&mut self, path: &str, bearer: &Token) -> Key {
+        let body = format!(
+            r#"{{"lease_id":"{path}/x","renewable":true,"lease_duration":60,"data":{{}}}}"#
+        );
+        self.answer(path, bearer, &body, 0)
+    }
+
+    fn child(&mut self, name: &str, bearer: &Token, orphan: bool) -> (Key, Token) {
+        let body = format!(
+            r#"{{"auth":{{"client_token":"{name}","accessor":"of-{name}","renewable":true,"lease_duration":60,"orphan":{orphan},"policies":[],"token_type":"service"}}}}"#
+        );
+        let path = format!("auth/token/create/{name}");
+        (self.answer(&path, bearer, &body, 0), token(name))
+    }
+
+    fn has(&mut self, key: Key) -> bool {
+        self.cache.get(&key, at(1)).is_some()
+    }
+}
+
+#[test]
+fn keeps_leases_of_managed_tokens_and_tokens_made_by_them() {
+    let mut world = World::new();
+    let (own, other) = (world.own.clone(), token("other"));
+    let lease = world.lease("db/creds/a", &own);
+    assert!(world.has(lease));
+    let foreign = world.lease("db/creds/a", &other);
+    assert!(!world.has(foreign), "of a token that nobody here manages");
+    let (made, child) = world.child("child", &own, false);
+    let grandchild = world.lease("db/creds/b", &child);
+    assert!(world.has(made) && world.has(grandchild));
+    let (stranger, _) = world.child("stranger", &other, false);
+    assert!(!world.has(stranger));
+    let (orphan, _) = world.child("orphan", &other, true);
+    assert!(world.has(orphan));
+    for body in [
+        r#"{"lease_id":"","renewable":false,"lease_duration":60,"data":{}}"#,
+        r#"{"lease_id":"l","renewable":false,"lease_duration":60,"data":{}}"#,
+        r#"{"lease_id":"l","renewable":true,"lease_duration":0,"data":{}}"#,
+        "[]",
+    ] {
+        let key = world.answer("kv/a", &own, body, 0);
+        assert!(!world.has(key), "{body}");
+    }
+}
+
+#[test]
+fn renews_at_two_thirds_until_the_server_no_longer_extends() {
+    let mut world = World::new();
+    let own = world.own.clone();
+    let key = world.lease("db/creds/a", &own);
+    assert_eq!(world.cache.wakes(), Some(at(40)));
+    assert!(world.cache.due(at(39)).is_empty());
+    assert_eq!(world.cache.due(at(40)).len(), 1);
+    assert!(world.cache.due(at(40)).is_empty(), "it is on its way");
+    let half = &mut Always(0.5);
+    let full = Ok((Duration::from_secs(60), true));
+    world.cache.renewed(&key, at(40), &full, half);
+    assert_eq!(world.cache.wakes(), Some(at(80)));
+    assert!(world.cache.get(&key, at(79)).is_some());
+    world.cache.due(at(80));
+    let capped = Ok((Duration::from_secs(20), true));
+    world.cache.renewed(&key, at(80), &capped, half);
+    // Given out no more in the last tenth of its life.
+    assert_eq!(world.cache.wakes(), Some(at(94)));
+    assert!(world.cache.get(&key, at(93)).is_some());
+    assert!(world.cache.get(&key, at(94)).is_none());
+    assert_eq!(world.cache.wakes(), None);
+}
+
+#[test]
+fn a_refused_renewal_ends_the_giving_out_and_a_missing_one_is_tried_again() {
+    let half = &mut Always(0.5);
+    let mut world = World::new();
+    let own = world.own.clone();
+    let key = world.lease("db/creds/a", &own);
+    world.cache.due(at(40));
+    let away = Err(Failure::new(FailureKind::NoAnswer, "away"));
+    world.cache.renewed(&key, at(40), &away, half);
+    assert!(world.cache.wakes() > Some(at(44)) && world.cache.wakes() < Some(at(51)));
+    assert_eq!(world.cache.due(at(51)).len(), 1);
+    let forbidden = Err(Failure::new(FailureKind::Definite(403), "no right"));
+    world.cache.renewed(&key, at(51), &forbidden, half);
+    assert!(world.cache.get(&key, at(53)).is_some(), "good to its end");
+    let gone = Err(Failure::new(FailureKind::Definite(400), "lease not found"));
+    world.cache.renewed(&key, at(53), &gone, half);
+    assert!(world.cache.get(&key, at(53)).is_none());
+}
+
+#[test]
+fn what_hangs_on_a_token_goes_with_it() {
+    let check = |path: &str, body: &str, bearer: &str, left: [bool; 4]| {
+        let mut world = World::new();
+        let own = world.own.clone();
+        let (made, child) = world.child("child", &own, false);
+        let keys = [
+            world.lease("db/creds/a", &own),
+            made,
+            world.lease("db/creds/b", &child),
+            world.child("grandchild", &child, false).0,
+        ];
+        let bearer = token(bearer);
+        world.cache.revoked(path, body.as_bytes(), Some(&bearer));
+        assert_eq!(keys.map(|key| world.has(key)), left, "{path} {body}");
+    };
+    let child = r#"{"token":"child"}"#;
+    check(
+        "auth/token/revoke",
+        child,
+        "agent",
+        [true, false, false, false],
+    );
+    check(
+        "auth/token/revoke-orphan",
+        child,
+        "agent",
+        [true, false, false, true],
+    );
+    check(
+        "auth/token/revoke-self",
+        "",
+        "child",
+        [true, false, false, false],
+    );
+    let accessor = r#"{"accessor":"of-child"}"#;
+    check(
+        "auth/token/revoke-accessor",
+        accessor,
+        "agent",
+        [true, false, false, false],
+    );
+    check("auth/token/revoke-self", "", "agent", [false; 4]);
+    let lease = r#"{"lease_id":"db/creds/a/x"}"#;
+    check(
+        "sys/leases/revoke",
+        lease,
+        "agent",
+        [false, true, true, true],
+    );
+    check(
+        "sys/leases/revoke/db/creds/b/x",
+        "",
+        "agent",
+        [true, true, false, true],
+    );
+    check(
+        "sys/leases/revoke-prefix/db/creds/",
+        "",
+        "agent",
+        [false, true, false, true],
+    );
+    check(
+        "sys/leases/revoke-force/db/creds/a",
+        "",
+        "agent",
+        [false, true, true, true],
+    );
+    check("kv/data/a", "", "agent", [true; 4]);
+}
+
+#[test]
+fn a_new_token_of_the_agents_leaves_what_hung_on_the_old_to_its_end() {
+    let mut world = World::new();
+    let (own, other) = (world.own.clone(), token("other"));
+    let lease = world.lease("db/creds/a", &own);
+    let (made, child) = world.child("child", &own, false);
+    let below = world.lease("db/creds/b", &child);
+    let (orphan, _) = world.child("orphan", &other, true);
+    world.cache.follow(Some(&token("next")));
+    assert_eq!(
+        [lease, made, below, orphan].map(|key| world.has(key)),
+        [false, false, false, true]
+    );
+}
+
+#[test]
+fn clears_by_path_token_accessor_and_lease() {
+    let check = |what: Clear<'_>, left: [bool; 3]| {
+        let mut world = World::new();
+        let own = world.own.clone();
+        let (made, child) = world.child("child", &own, false);
+        let keys = [
+            world.lease("db/creds/a", &own),
+            made,
+            world.lease("db/creds/b", &child),
+        ];
+        world.cache.clear(&what);
+        assert_eq!(keys.map(|key| world.has(key)), left);
+    };
+    let path = |prefix, namespace| Clear::Path { prefix, namespace };
+    check(path("/v1/db/", ""), [false, true, false]);
+    check(path("/v1/db/", "root/"), [false, true, false]);
+    check(path("/v1/db/", "team"), [true, true, true]);
+    check(Clear::Token("child"), [true, false, false]);
+    check(Clear::Accessor("of-child"), [true, false, false]);
+    check(Clear::Lease("db/creds/a/x"), [false, true, true]);
+    check(Clear::All, [false; 3]);
+}
+
+#[test]
+fn the_agents_token_is_not_in_what_an_application_reads_about_it() {
+    let own = token("s.agent");
+    let body = br#"{"data":{"id":"s.agent","accessor":"a1","ttl":5},"auth":null}"#;
+    let blank = blanked("auth/token/lookup-self", body, &own).unwrap();
+    assert_eq!(
+        &*blank,
+        br#"{"data":{"id":"","accessor":"","ttl":5},"auth":null}"#
+    );
+    let body = br#"{"auth":{"client_token":"s.agent","accessor":"a1"}}"#;
+    let blank = blanked("auth/token/renew-self", body, &own).unwrap();
+    assert_eq!(&*blank, br#"{"auth":{"client_token":"","accessor":""}}"#);
+    let other = br#"{"data":{"id":"s.other","accessor":"a1"}}"#;
+    assert!(blanked("auth/token/lookup-self", other, &own).is_none());
+    assert!(blanked("kv/data/a", body, &own).is_none());
+}
