@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, ci, demo, deny, e2e, generate, image, testing, tidy, tools};
+use crate::{bench, ci, demo, deny, e2e, faults, generate, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -42,6 +42,14 @@ const CHORES: &[Chore] = &[
         details: "Brings the tools first. Prints the totals as the last line: `N passed, N failed`.\n\
                   Without arguments the whole workspace is tested.",
         run: testing::run,
+    },
+    Chore {
+        name: "faults",
+        summary: "run every test that the table of faults in docs/reliability.md names",
+        arguments: "",
+        details: "Fails when a named test does not exist, which `tidy` checks as well. Totals are printed\n\
+                  for each place: the agent's decisions, the built agent, the client, whole pods.",
+        run: faults::run,
     },
     Chore {
         name: "ci",

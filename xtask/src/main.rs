@@ -6,6 +6,7 @@ mod ci;
 mod demo;
 mod deny;
 mod e2e;
+mod faults;
 mod generate;
 mod image;
 mod testing;

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: what the compiler does not check and the project promises.
 //!
 //! - [`packages`]: which package may depend on which, and which outside packages each may not reach
+//! - [`faults`]: whether the tests exist that hold what the documentation promises about faults
 //! - [`sources`]: headers, sizes, purity and the manners of tests, read from the sources
 
 mod packages;
@@ -10,7 +11,7 @@ use std::fmt;
 
 use anyhow::{Result, bail};
 
-use crate::workspace;
+use crate::{faults, workspace};
 
 /// One thing that is not as promised.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +51,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 fn findings() -> Result<Vec<Finding>> {
     let mut findings = packages::check(&workspace::metadata()?);
     findings.extend(sources::check(&workspace::root())?);
+    let unheld = faults::missing(&workspace::root())?.into_iter();
+    findings.extend(unheld.map(|test| Finding {
+        place: "docs/reliability.md".to_owned(),
+        line: None,
+        problem: format!("names the test `{test}`, which does not exist"),
+    }));
     Ok(findings)
 }
 

@@ -21,8 +21,10 @@ pub(super) struct Running {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Memory {
     pub(super) resident: u64,
-    /// What this process alone has written: pages of the program itself are shared by all of its
-    /// processes on a node.
+    /// What this process alone has written, and a further one on the node would take again. Pages
+    /// of the program itself are shared by all of its processes, so none of them is counted, be the
+    /// process the only one or not: a program that was built just now counts as dirty until the
+    /// system has written it to the disk, which says nothing about memory.
     pub(super) private: u64,
 }
 
@@ -142,7 +144,7 @@ impl Running {
         let text = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
         Ok(Memory {
             resident: kibibytes(&text, "Rss:"),
-            private: kibibytes(&text, "Private_Dirty:"),
+            private: kibibytes(&text, "Anonymous:"),
         })
     }
 
