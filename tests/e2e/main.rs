@@ -6,6 +6,7 @@ mod checkout;
 mod cluster_oidc;
 mod grade_api;
 mod job;
+mod notifying;
 mod outage;
 mod rotation;
 mod several_logins;

@@ -151,6 +151,8 @@ fn begin(
     for warning in &parsed.warnings {
         log.warn("agent", warning.to_string());
     }
+    // What the agent needs of it is in the plan; the templates' texts are not kept twice while it runs.
+    drop(parsed);
     let level_is_fixed = flags.get("log-level").is_some();
     let variables = environment.clone();
     let reload = move |log: &Log| match configuration::load(&files, &variables) {

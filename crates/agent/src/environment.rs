@@ -1,10 +1,11 @@
 //! The environment that the program was started with, read once and handed to whoever needs it.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-/// The variables, by name.
+/// The variables, by name. Copies share the values: one of them is the whole configuration, which may be a hundred
+/// kibibytes long, and everybody who starts a command has a copy.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, Arc<str>>);
 
 /// A variable whose value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,7 @@ impl Environment {
     /// The value of a variable, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(AsRef::as_ref)
     }
 
     /// The value of `VAULT_…`, or of `BAO_…` where the first is not set.
@@ -94,20 +95,25 @@ impl Environment {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_ref()))
     }
 
     /// The same environment with one variable set.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.insert(name.to_owned(), value.to_owned());
+        self.0.insert(name.to_owned(), value.into());
         self
     }
 }
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        let variables = variables.into_iter();
+        Self(
+            variables
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
+        )
     }
 }
 

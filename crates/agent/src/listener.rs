@@ -291,18 +291,22 @@ fn ready(desk: &Desk) -> HttpResponse {
 
 fn metrics(request: &HttpRequest, desk: &Desk) -> HttpResponse {
     let shared = desk.shared.borrow();
-    let Some(status) = &shared.status else {
+    let Some(mut status) = shared.status.clone() else {
         return HttpResponse::errors(503, &["the agent has not begun"]);
     };
+    // Requests of applications go by without the agent's noticing, and are counted by the connection.
+    if let Some(first) = status.logins.first_mut() {
+        first.requests = desk.client.requests().into_iter().map(Into::into).collect();
+    }
     if request
         .query
         .split('&')
         .any(|pair| pair == "format=prometheus")
     {
-        let text = metrics::prometheus(status, &shared.counts, clock::now());
+        let text = metrics::prometheus(&status, &shared.counts, clock::now());
         HttpResponse::text(200, "text/plain; version=0.0.4", text)
     } else {
-        let text = metrics::json(status, &shared.counts, clock::now()).to_string();
+        let text = metrics::json(&status, &shared.counts, clock::now()).to_string();
         HttpResponse::text(200, "application/json", text)
     }
 }

@@ -28,12 +28,15 @@ use crate::{
     process, sentence,
     sinks::{self, Content as SinkContent},
     state::{Kept, KeptSecret, StateFolder},
-    status::{LoginStatus, NoticeStatus, RequestStatus, SecretStatus, TemplateStatus},
+    status::{LoginStatus, NoticeStatus, SecretStatus, TemplateStatus},
     supervisor::Supervisor,
     templates::Loaded,
 };
 
 mod calls;
+mod questions;
+
+use questions::{Questions, shown};
 
 const SINK: &str = "agent.sink.file";
 const AGENT: &str = "agent";
@@ -119,14 +122,15 @@ impl Session {
     /// # Errors
     /// Settings, connection or sinks cannot be used.
     pub fn new(
-        plan: LoginPlan,
+        mut plan: LoginPlan,
         context: Context,
         chance: Box<dyn crate::core::chance::Chance>,
     ) -> Result<Self, SessionError> {
         let login = Login::new(&plan.method)?;
         let client = Client::new(plan.connection.clone())?;
         sinks::check(&plan.sinks)?;
-        let templates = plan.templates.iter().cloned().map(Loaded::read).collect();
+        let templates = std::mem::take(&mut plan.templates);
+        let templates = templates.into_iter().map(Loaded::read).collect();
         Ok(Self {
             machine: Machine::new(plan.settings.clone(), chance),
             plan,
@@ -303,12 +307,7 @@ impl Session {
                 error: outcome.failure().cloned().map(Into::into),
             })
         });
-        let requests = self.client.requests().into_iter();
-        let requests = requests.map(|counted| RequestStatus {
-            kind: counted.kind.to_owned(),
-            result: counted.result.to_owned(),
-            count: counted.count,
-        });
+        let requests = self.client.requests().into_iter().map(Into::into);
         LoginStatus {
             name: self.plan.name.clone(),
             logged_in: self.machine.token().usable().is_some(),
@@ -606,39 +605,5 @@ fn grant(status: &leasehold_vault::TokenStatus) -> Grant {
         )),
         left: Some(std::time::Duration::from_secs(status.ttl)),
         renewable: status.renewable,
-    }
-}
-
-/// A question for people.
-fn shown(question: &Dependency) -> String {
-    match question {
-        Dependency::Read { path, .. } => path.clone(),
-        Dependency::Write { path, .. } => format!("{path} (written)"),
-        Dependency::List { path } => format!("{path} (list)"),
-        Dependency::PkiCert { path, .. } => format!("{path} (certificate)"),
-        Dependency::File { path } => format!("{path} (file)"),
-    }
-}
-
-/// Gives each distinct question a number.
-#[derive(Default)]
-struct Questions {
-    numbers: BTreeMap<Dependency, DependencyId>,
-    questions: BTreeMap<DependencyId, Dependency>,
-}
-
-impl Questions {
-    fn id(&mut self, question: &Dependency) -> DependencyId {
-        if let Some(&id) = self.numbers.get(question) {
-            return id;
-        }
-        let id = DependencyId::try_from(self.numbers.len()).unwrap_or(DependencyId::MAX);
-        self.numbers.insert(question.clone(), id);
-        self.questions.insert(id, question.clone());
-        id
-    }
-
-    fn get(&self, id: DependencyId) -> Option<&Dependency> {
-        self.questions.get(&id)
     }
 }

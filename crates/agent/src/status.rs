@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use leasehold_vault::RequestCount;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{failure::Failure, moment::Moment};
@@ -108,6 +109,16 @@ pub struct TemplateStatus {
     pub written: Option<Duration>,
     /// Its last failure.
     pub error: Option<ErrorStatus>,
+}
+
+impl From<RequestCount> for RequestStatus {
+    fn from(counted: RequestCount) -> Self {
+        Self {
+            kind: counted.kind.to_owned(),
+            result: counted.result.to_owned(),
+            count: counted.count,
+        }
+    }
 }
 
 impl From<Failure> for ErrorStatus {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// At most so many connections of one listener are open; further ones wait in the kernel.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 128;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 

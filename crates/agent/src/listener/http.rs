@@ -18,7 +18,7 @@ use crate::{
 /// The longest head of a request, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// Bodies up to this size, in bytes, are taken in whole; longer ones are passed on as they come.
-pub(super) const WHOLE_LIMIT: usize = 1024 * 1024;
+pub(super) const WHOLE_LIMIT: usize = 256 * 1024;
 /// The longest piece of a body, in bytes.
 const PIECE: usize = 16 * 1024;
 /// A head must come within this time of its first byte.
@@ -500,7 +500,7 @@ mod tests {
                 let mut connection = Connection::new(ours);
                 connection.head().await.unwrap().unwrap();
                 let Ok(Taken::Part(first)) = connection.body().await else {
-                    panic!("three MiB are no whole body");
+                    panic!("it is no whole body");
                 };
                 let mut taken = first.len();
                 while let Some(piece) = connection.next_piece().await.unwrap() {

@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+use leasehold_testkit::wait;
+
+use crate::place::DEADLINE;
+
 /// What becomes of a request.
 pub(crate) enum Reaction {
     /// It reaches the real server, and its answer comes back.
@@ -130,10 +134,12 @@ impl Between {
                     return Ok(());
                 }
                 Reaction::Trickle => {
-                    for byte in b"HTTP/1.1 200 OK\r\nX-Slow: ".iter().chain([&b'x'; 10_000]) {
-                        stream.write_all(&[*byte])?;
-                        thread::sleep(Duration::from_millis(100));
-                    }
+                    let mut rest = b"HTTP/1.1 200 OK\r\nX-Slow: ".to_vec().into_iter();
+                    wait::every(Duration::from_millis(100), DEADLINE, || {
+                        let byte = rest.next().unwrap_or(b'x');
+                        // Nobody listens any more once the other side has given up.
+                        let _ = stream.write_all(&[byte]);
+                    });
                 }
                 Reaction::Raw(bytes) => {
                     stream.write_all(&bytes)?;

@@ -110,6 +110,14 @@ fn answers_applications_with_its_own_token_keeps_leases_and_ends_when_asked() {
     let (status, _, body) = ask(number, "GET /agent/v1/metrics?format=prometheus").unwrap();
     assert_eq!(status, 200);
     assert!(body.contains("leasehold_agent_ready 1"), "{body}");
+    for series in [
+        "requests_total{login=\"auto_auth\",kind=\"login\",result=\"success\"} 1",
+        "requests_total{login=\"auto_auth\",kind=\"proxy\",result=\"refused\"} 1",
+        "lease_expiry_seconds{login=\"auto_auth\",secret=\"0\"}",
+        "file_age_seconds{login=\"auto_auth\",file=\"0\"}",
+    ] {
+        assert!(body.contains(series), "{series} is not in\n{body}");
+    }
     assert!(!body.contains("database"), "no path is a label: {body}");
 
     assert_eq!(
