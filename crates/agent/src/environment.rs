@@ -39,11 +39,12 @@ impl Environment {
                 .filter_map(|prefix| variable.strip_prefix(prefix))
                 .any(|name| names.contains(&name))
         };
-        self.0
-            .iter()
-            .filter(|(variable, _)| !is_named(variable))
-            .map(|(variable, value)| (variable.clone(), value.clone()))
-            .collect()
+        let others = self.0.iter().filter(|(variable, _)| !is_named(variable));
+        Self(
+            others
+                .map(|(variable, value)| (variable.clone(), Arc::clone(value)))
+                .collect(),
+        )
     }
 
     /// The value of a variable, if it is set.
