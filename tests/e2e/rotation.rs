@@ -177,6 +177,34 @@ fn refused_renewals_make_at_most_one_new_user_per_back_off_step() {
     }
 }
 
+/// What a file with a key and its certificate says.
+#[derive(Debug, PartialEq, Eq)]
+struct Certificate {
+    serial: String,
+    name: String,
+    /// Seconds since 1970, both.
+    begins: i64,
+    ends: i64,
+}
+
+impl Certificate {
+    /// Reads the first certificate after the private key.
+    fn read(file: &str) -> Self {
+        let mut blocks = x509_parser::pem::Pem::iter_from_buffer(file.as_bytes());
+        let key = blocks.next().unwrap().unwrap();
+        assert!(key.label.ends_with("PRIVATE KEY"), "{}", key.label);
+        let block = blocks.next().unwrap().unwrap();
+        let certificate = block.parse_x509().unwrap();
+        let name = certificate.subject().iter_common_name().next().unwrap();
+        Self {
+            serial: certificate.raw_serial_as_string(),
+            name: name.as_str().unwrap().to_owned(),
+            begins: certificate.validity().not_before.timestamp(),
+            ends: certificate.validity().not_after.timestamp(),
+        }
+    }
+}
+
 #[test]
 fn a_certificate_is_issued_anew_before_it_ends() {
     let scene = scene(
@@ -207,7 +235,7 @@ fn a_certificate_is_issued_anew_before_it_ends() {
     })));
     pod.wait_running("app", SOON);
     let mut serials = BTreeSet::new();
-    let mut certificates: Vec<(String, Instant)> = Vec::new();
+    let mut certificates: Vec<(Certificate, Instant)> = Vec::new();
     wait::every(PACE, Duration::from_secs(50), || {
         let file = pod
             .read("app", "/vault/secrets/end")
@@ -222,10 +250,13 @@ fn a_certificate_is_issued_anew_before_it_ends() {
             pod.story()
         );
         serials.insert(value_of(&file, "SERIAL").unwrap());
-        let certificate = pod.read("app", "/vault/secrets/tls.pem").unwrap();
+        let file = pod.read("app", "/vault/secrets/tls.pem").unwrap();
+        let certificate = Certificate::read(&file);
+        assert_eq!(certificate.name, "b.test");
         assert!(
-            certificate.ends_with("-----END CERTIFICATE-----\n"),
-            "{certificate}"
+            (certificate.begins..certificate.ends).contains(&(now.as_secs() as i64)),
+            "{certificate:?} is not valid at {now:?}\n{}",
+            pod.story()
         );
         if certificates
             .last()
@@ -246,6 +277,10 @@ fn a_certificate_is_issued_anew_before_it_ends() {
         pod.story()
     );
     for pair in certificates.windows(2) {
+        assert!(
+            pair[0].0.ends < pair[1].0.ends && pair[0].0.serial != pair[1].0.serial,
+            "{pair:?}"
+        );
         assert!(
             pair[1].1 - pair[0].1 < Duration::from_secs(20),
             "it was replaced too late"

@@ -1,10 +1,11 @@
-//! `cargo xtask bench agent|injector|templates`: the budgets, measured side by side with a peer in one run.
+//! `cargo xtask bench agent|injector|templates|fleet`: the budgets, measured side by side with a peer in one run.
 //!
 //! Both sides get the same work on the same machine, one after the other, so that what is compared
 //! is the programs and not the day.
 
 mod agent;
 mod cluster;
+mod fleet;
 mod http;
 mod injector;
 mod process;
@@ -43,14 +44,17 @@ struct Options {
 /// Measures what the first argument names.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((what, rest)) = arguments.split_first() else {
-        bail!("what to measure is missing; accepted are agent, injector and templates");
+        bail!("what to measure is missing; accepted are agent, injector, templates and fleet");
     };
     let options = Options::read(rest)?;
     let report = match what.as_str() {
         "agent" => agent::measure(&options)?,
         "injector" => injector::measure(&options)?,
         "templates" => templates::measure(&options)?,
-        other => bail!("`{other}` cannot be measured; accepted are agent, injector and templates"),
+        "fleet" => return fleet::show(),
+        other => {
+            bail!("`{other}` cannot be measured; accepted are agent, injector, templates and fleet")
+        }
     };
     report.print(options.json.as_deref())
 }

@@ -123,11 +123,13 @@ const CHORES: &[Chore] = &[
     Chore {
         name: "bench",
         summary: "measure the budgets side by side with a peer; prints a table and JSON",
-        arguments: "agent|injector|templates [OPTIONS]",
+        arguments: "agent|injector|templates|fleet [OPTIONS]",
         details: "agent      memory, wake-ups, start to files, requests, size; peer: `bao agent` of the tools\n\
                   injector   processor time and latency of reviews, memory, start to ready; no peer by itself\n\
                   templates  a rendering once loaded: the time of a file that renders a typical template 5000 times,\n\
                   \x20          less that of one that renders it once, for each rendering; no server; no peer by itself\n\
+                  fleet      the logins of 10,000 simulated agents over time, after a mass restart and through an\n\
+                  \x20          hour's outage; takes a minute, no server, no options\n\
                   --peer NAME=COMMAND   the peer; for the injector the command takes vault-k8s' flags, for templates\n\
                   \x20                     those of consul-template\n\
                   --ours NAME=COMMAND   another program in place of the one that is built\n\

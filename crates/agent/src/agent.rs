@@ -3,13 +3,14 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     path::Path,
     process::ExitCode,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use leasehold_vault::Sign;
+use leasehold_vault::{Sign, TlsSettings};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -112,6 +113,10 @@ impl Signals {
     }
 }
 
+/// What a configuration that was read anew says about the certificates of each login's connection, by the
+/// login's name. Level and files of the log are the reader's business.
+pub type Reloaded = BTreeMap<String, TlsSettings>;
+
 /// Keeps the memory of this process out of core dumps and away from other processes of the same user. Called
 /// before the first secret is read.
 pub fn keep_memory_private() {
@@ -127,7 +132,7 @@ pub async fn run(
     environment: Environment,
     log: Log,
     mut signals: Signals,
-    mut reload: impl FnMut(&Log),
+    mut reload: impl FnMut(&Log) -> Option<Reloaded>,
 ) -> Result<ExitStatus, AgentError> {
     let (reports, mut incoming) = mpsc::unbounded_channel();
     let state = plan.state_folder.clone().map(StateFolder::new);
@@ -246,7 +251,7 @@ impl Agent {
         &mut self,
         incoming: &mut UnboundedReceiver<(usize, Report)>,
         signals: &mut Signals,
-        reload: &mut impl FnMut(&Log),
+        reload: &mut impl FnMut(&Log) -> Option<Reloaded>,
     ) -> Result<Leave, AgentError> {
         for (number, session) in self.sessions.iter_mut().enumerate() {
             if let Some(watched) = session.watched() {
@@ -308,9 +313,11 @@ impl Agent {
                 }
                 Happening::Reload => {
                     self.log.info(AGENT, "reload triggered");
-                    reload(&self.log);
+                    let reloaded = reload(&self.log).unwrap_or_default();
                     for session in &self.sessions {
-                        if let Err(error) = session.client().refresh() {
+                        let client = session.client();
+                        let tls = reloaded.get(session.name()).cloned();
+                        if let Err(error) = client.trust(tls.unwrap_or_else(|| client.tls())) {
                             let text = format!(
                                 "the old certificates stay in use: {}",
                                 sentence::chain(&error)

@@ -145,6 +145,12 @@ fn begin(
     for finding in &plan.findings {
         log.warn("agent", format!("the injector says: {finding}"));
     }
+    if !flags.all("header").is_empty() {
+        log.warn(
+            "agent",
+            "`-header` has no effect: requests carry no further headers",
+        );
+    }
     for sentence in &plan.without_effect {
         log.warn("agent", sentence.clone());
     }
@@ -160,19 +166,31 @@ fn begin(
             if let Some(level) = parsed.config.log.level.filter(|_| !level_is_fixed) {
                 log.set_level(level_of(level));
             }
+            match plan::plan(&parsed.config, &connection, &variables) {
+                Ok(plan) => {
+                    let logins = plan.logins.into_iter();
+                    Some(
+                        logins
+                            .map(|login| (login.name, login.connection.tls))
+                            .collect(),
+                    )
+                }
+                Err(error) => stays(log, &error),
+            }
         }
-        Err(error) => {
-            log.error(
-                "agent",
-                format!("the old configuration stays: {}", sentence::chain(&error)),
-            );
-        }
+        Err(error) => stays(log, &error),
     };
     let local = LocalSet::new();
     let run = agent::run(plan, environment.clone(), log, signals, reload);
     local
         .block_on(runtime, run)
         .map_err(|error| sentence::chain(&error))
+}
+
+fn stays(log: &Log, error: &(dyn std::error::Error + 'static)) -> Option<agent::Reloaded> {
+    let text = format!("the old configuration stays: {}", sentence::chain(error));
+    log.error("agent", text);
+    None
 }
 
 fn open_log(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leasehold_config::Server;
 use leasehold_vault::{
-    Address, AddressError, ClientPair, Connections, PemSource, ProxySettings, Redirects, Roots,
+    Address, AddressError, ClientPair, PemSource, ProxySettings, RateLimitError, Redirects, Roots,
     SecretText, Settings, TlsSettings, Verification,
 };
 
@@ -46,6 +46,9 @@ pub enum ConnectionError {
     /// A variable cannot be read.
     #[error(transparent)]
     Variable(#[from] VariableError),
+    /// The limit of requests cannot be read.
+    #[error("the environment variable VAULT_RATE_LIMIT cannot be used")]
+    RateLimit(#[from] RateLimitError),
     /// One half of a client certificate is missing.
     #[error("a client certificate needs both halves, certificate and key: only the {0} is given")]
     HalfPair(&'static str),
@@ -136,7 +139,10 @@ pub fn settings(
     } else {
         Redirects::One
     };
-    settings.connections = Connections::Kept;
+    let limit = environment
+        .vault("RATE_LIMIT")
+        .filter(|text| !text.is_empty());
+    settings.rate_limit = limit.map(str::parse).transpose()?;
     settings.user_agent = concat!("leasehold-agent/", env!("CARGO_PKG_VERSION")).to_owned();
     Ok(settings)
 }
@@ -248,6 +254,22 @@ mod tests {
         assert_eq!(check("false", &skipping), Verification::Full);
         assert_eq!(check("true", &Server::default()), Verification::Skipped);
         assert_eq!(check("", &skipping), Verification::Skipped);
+    }
+
+    #[test]
+    fn a_rate_of_requests_is_read_from_the_environment() {
+        let check = |value: &str| {
+            let variables = environment(&[("VAULT_RATE_LIMIT", value)]);
+            let flags = ConnectionFlags::default();
+            settings(&flags, &variables, &Server::default(), None)
+        };
+        assert_eq!(check("5:9").unwrap().rate_limit, "5:9".parse().ok());
+        assert_eq!(check("").unwrap().rate_limit, None);
+        let error = crate::sentence::chain(&check("much").unwrap_err());
+        assert!(
+            error.contains("VAULT_RATE_LIMIT") && error.contains("`much`"),
+            "{error}"
+        );
     }
 
     #[test]

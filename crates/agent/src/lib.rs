@@ -13,6 +13,7 @@ pub mod clock;
 pub mod configuration;
 pub mod connection;
 pub mod core;
+pub mod effects;
 pub mod environment;
 pub mod exit;
 pub mod flags;

@@ -7,7 +7,7 @@ use leasehold_config::{
     AgentConfig, DEFAULT_NOTIFY_TIMEOUT, Exec, ForeignLogin, Listener, Method, MethodKind, Mode,
     Notify, Server, Sink, Template, UseAutoAuthToken,
 };
-use leasehold_vault::{MethodSettings, Settings as Connection};
+use leasehold_vault::{Connections, MethodSettings, Settings as Connection};
 
 use crate::{
     connection::{self, ConnectionError, ConnectionFlags},
@@ -18,6 +18,7 @@ use crate::{
         secrets::SecretRules,
         token::LoginPauses,
     },
+    effects,
     environment::Environment,
     listener::Caching,
     notice::Notice,
@@ -203,6 +204,11 @@ pub fn plan(
             notices: Vec::new(),
         });
     }
+    if !effects::closed_parts(config, environment).is_empty() {
+        for login in &mut logins {
+            login.connection.connections = Connections::Closed;
+        }
+    }
     for login in &mut logins {
         complete(login, &stanza.notify);
     }
@@ -211,7 +217,7 @@ pub fn plan(
         pid_file: config.pid_file.clone().map(PathBuf::from),
         state_folder: stanza.state_dir.map(PathBuf::from),
         findings: stanza.findings,
-        without_effect: without_effect(config),
+        without_effect: effects::without_effect(config, environment),
         exec: config.exec.clone(),
         listeners: config.listeners.clone(),
         use_token: match (&config.api_proxy, &config.cache) {
@@ -230,49 +236,6 @@ pub fn plan(
             Rule::Off
         },
     })
-}
-
-/// Settings that are read and mean nothing to this agent, each with the reason.
-fn without_effect(config: &AgentConfig) -> Vec<String> {
-    let log = &config.log;
-    let rotates = log.rotate_bytes.is_some()
-        || log.rotate_duration.is_some()
-        || log.rotate_max_files.is_some();
-    let persists = config
-        .cache
-        .as_ref()
-        .is_some_and(|cache| cache.persist.is_some());
-    let caches = config.cache.as_ref().map(|cache| &cache.consistency);
-    let reloads = config.templates.iter().any(|template| {
-        let command = template.command.as_ref();
-        command.is_some_and(|command| command.reload_signal.is_some())
-    });
-    let proxies = config.api_proxy.as_ref().map(|proxy| &proxy.consistency);
-    let consistent = caches
-        .into_iter()
-        .chain(proxies)
-        .any(|consistency| consistency.enforce || consistency.when_inconsistent.is_some());
-    [
-        (
-            reloads,
-            "`exec.reload_signal` of a template has no effect: its command is run anew after each change; `leasehold.notify` sends signals to the application",
-        ),
-        (rotates, "`log_rotate_*` has no effect: the log goes to the container's runtime, which rotates it"),
-        (persists, "`cache.persist` has no effect: `leasehold.state_dir` hands token and leases over"),
-        (consistent, "`enforce_consistency` and `when_inconsistent` have no effect: no such headers are sent"),
-        (
-            config.telemetry.is_some(),
-            "`telemetry` has no effect: metrics are always at `/agent/v1/metrics` of a listener, with `?format=prometheus` as well, and are not sent elsewhere",
-        ),
-        (
-            !config.disable_keep_alives.is_empty() || !config.disable_idle_connections.is_empty(),
-            "`disable_keep_alives` and `disable_idle_connections` have no effect: there is one connection, closed after a minute of silence",
-        ),
-    ]
-    .into_iter()
-    .filter(|(is_set, _)| *is_set)
-    .map(|(_, sentence)| sentence.to_owned())
-    .collect()
 }
 
 /// Fills in what follows from the login's templates and sinks.
@@ -561,15 +524,6 @@ mod tests {
         assert_eq!(named.first_pause, Duration::from_secs(2));
         assert_eq!(named.largest_pause, Duration::from_secs(3));
         assert_eq!(named.retries, 0);
-    }
-
-    #[test]
-    fn names_what_has_no_effect() {
-        assert!(with("").unwrap().without_effect.is_empty());
-        let plan = with("telemetry { disable_hostname = true } log_rotate_bytes = 5").unwrap();
-        let said = plan.without_effect.join(" ");
-        assert!(said.contains("`telemetry` has no effect"), "{said}");
-        assert!(said.contains("`log_rotate_*` has no effect"), "{said}");
     }
 
     #[test]

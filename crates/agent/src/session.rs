@@ -10,16 +10,16 @@ use leasehold_vault::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    answers::{self, Content, Got, Unanswered},
+    answers::{Content, Got, Unanswered},
     clock,
     core::{
-        failure::{Failure, FailureKind},
+        failure::Failure,
         lifetime::Lifetime,
         machine::{Machine, Rule},
-        message::{Action, AdoptedSecret, Change, Event, Leave},
+        message::{Action, Event, Leave},
         moment::Moment,
         rendering::{DependencyId, RenderOutcome, TemplateId},
-        token::{Generation, Grant},
+        token::Generation,
     },
     environment::Environment,
     host,
@@ -27,16 +27,18 @@ use crate::{
     plan::LoginPlan,
     process, sentence,
     sinks::{self, Content as SinkContent},
-    state::{Kept, KeptSecret, StateFolder},
+    state::StateFolder,
     status::{LoginStatus, NoticeStatus, SecretStatus, TemplateStatus},
     supervisor::Supervisor,
     templates::Loaded,
 };
 
+mod arriving;
 mod calls;
+mod keeping;
 mod questions;
 
-use questions::{Questions, shown};
+use self::questions::{Questions, shown};
 
 const SINK: &str = "agent.sink.file";
 const AGENT: &str = "agent";
@@ -334,200 +336,6 @@ impl Session {
         }
     }
 
-    fn adopt(&mut self, kept: &Kept) -> Option<Event> {
-        let token = Token::new(kept.token.clone()).ok()?;
-        self.tokens.insert(kept.generation, token);
-        let now = clock::now();
-        let mut secrets = Vec::new();
-        for secret in &kept.secrets {
-            if secret.ends().is_some_and(|ends| ends <= now) {
-                continue;
-            }
-            let Ok(answer) = secret.content.answer() else {
-                continue;
-            };
-            let dependency = secret.dependency();
-            let id = self.questions.id(&dependency);
-            self.snapshot.insert(dependency, answer);
-            self.answers.insert(
-                id,
-                KeptAnswer {
-                    content: secret.content.clone(),
-                    lease: LeaseId::new(secret.lease.clone()),
-                    lifetime: secret.lifetime(),
-                },
-            );
-            secrets.push(AdoptedSecret {
-                dependency: id,
-                generation: secret.generation,
-                lifetime: secret.lifetime(),
-                ends: secret.ends(),
-            });
-        }
-        let count = secrets.len();
-        self.context.log.info(
-            AGENT,
-            format!("found the state of an earlier run: a token and {count} answers"),
-        );
-        Some(Event::Adopt {
-            generation: kept.generation,
-            secrets,
-        })
-    }
-
-    fn save(&mut self) {
-        let Some(state) = &self.context.state else {
-            return;
-        };
-        let generation = self.machine.token().generation();
-        let Some((generation, token)) =
-            generation.and_then(|generation| Some((generation, self.tokens.get(&generation)?)))
-        else {
-            return;
-        };
-        let secrets = self.machine.secrets().filter_map(|(id, secret)| {
-            let answer = self.answers.get(&id)?;
-            Some(KeptSecret::new(
-                self.questions.get(id)?,
-                secret.generation()?,
-                answer.lifetime,
-                secret.ends(),
-                answer.lease.expose().to_owned(),
-                answer.content.clone(),
-            ))
-        });
-        let kept = Kept::new(
-            self.origin(),
-            self.context.boot.clone(),
-            generation,
-            token.expose().to_owned(),
-            secrets.collect(),
-        );
-        if let Err(error) = state.save(&self.plan.name, &kept) {
-            let text = format!("a restart will log in anew: {}", sentence::chain(&error));
-            self.context.log.warn(AGENT, text);
-        }
-    }
-
-    /// What tells this login from any other.
-    fn origin(&self) -> String {
-        let method = &self.plan.method;
-        let config: Vec<String> = method
-            .config
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        format!(
-            "{} {} {} {} {}",
-            self.plan.connection.address,
-            self.plan
-                .connection
-                .namespace
-                .as_deref()
-                .unwrap_or_default(),
-            method.kind,
-            method.mount_path.as_deref().unwrap_or_default(),
-            config.join(" ")
-        )
-    }
-
-    fn logged_in(&mut self, result: Result<Box<LoggedIn>, LoginError>) -> Event {
-        let (token, grant) = match result.map(|boxed| *boxed) {
-            Ok(LoggedIn::Token(auth)) => {
-                let ttl = Some(auth.lease_duration).filter(|ttl| !ttl.is_zero());
-                (auth.client_token, Grant::fresh(ttl, auth.renewable))
-            }
-            Ok(LoggedIn::Adopted { token, status }) => (token, grant(&status)),
-            Ok(LoggedIn::Wrapped(info)) => {
-                self.wrapped = Some(SinkContent::Wrapped(info.sink_line()));
-                return Event::LoggedInWrapped;
-            }
-            Err(error) => {
-                let kind = match &error {
-                    LoginError::Refused { error, .. } => answers::kind(error),
-                    _ => FailureKind::Local,
-                };
-                let mut text = sentence::chain(&error);
-                if let LoginError::Unreadable { path, source, .. } = &error
-                    && source.kind() == std::io::ErrorKind::NotFound
-                {
-                    text.push_str(&format!(
-                        "; the agent only reads `{}`: another container of the pod has to write it, an init container or a native sidecar that starts before the agent, on a volume that the agent mounts too",
-                        path.display()
-                    ));
-                }
-                return Event::LoginFailed(Failure::new(kind, text));
-            }
-        };
-        let next = self
-            .machine
-            .token()
-            .generation()
-            .map_or(1, |generation| generation + 1);
-        self.tokens.insert(next, token);
-        // Two logins back everything has ended or is about to; what is kept longer is kept for nothing.
-        let oldest = next.saturating_sub(3);
-        self.tokens.retain(|&generation, _| generation >= oldest);
-        Event::LoggedIn(grant)
-    }
-
-    fn fetched(
-        &mut self,
-        dependency: DependencyId,
-        generation: Generation,
-        result: Result<Got, Unanswered>,
-    ) -> Event {
-        let got = match result {
-            Ok(got) => got,
-            Err(unanswered) => {
-                return Event::FetchFailed {
-                    dependency,
-                    generation,
-                    failure: unanswered.into_failure(),
-                };
-            }
-        };
-        for warning in &got.warnings {
-            self.context.log.warn(AGENT, format!("(view) {warning}"));
-        }
-        let answer = match got.content.answer() {
-            Ok(answer) => answer,
-            Err(error) => {
-                let path = self
-                    .questions
-                    .get(dependency)
-                    .map(shown)
-                    .unwrap_or_default();
-                let text = format!("the answer to {path} cannot be used: {error}");
-                let failure = Failure::new(FailureKind::ServerError(None), text);
-                return Event::FetchFailed {
-                    dependency,
-                    generation,
-                    failure,
-                };
-            }
-        };
-        let before = self.answers.get(&dependency);
-        let same = before.is_some_and(|before| before.content.shows_the_same_as(&got.content));
-        if !same && let Some(question) = self.questions.get(dependency) {
-            self.snapshot.insert(question.clone(), answer);
-        }
-        let lifetime = got.lifetime;
-        let kept = KeptAnswer {
-            content: got.content,
-            lease: got.lease,
-            lifetime,
-        };
-        self.answers.insert(dependency, kept);
-        let change = if same { Change::Same } else { Change::New };
-        Event::Fetched {
-            dependency,
-            generation,
-            lifetime,
-            change,
-        }
-    }
-
     fn perform(&mut self, action: Action) {
         match action {
             Action::LogIn => self.log_in(),
@@ -592,18 +400,5 @@ impl Session {
             outcome: rendering.outcome,
         };
         self.queue.push_back(event);
-    }
-}
-
-fn grant(status: &leasehold_vault::TokenStatus) -> Grant {
-    if status.is_endless() {
-        return Grant::fresh(None, false);
-    }
-    Grant {
-        granted: Some(std::time::Duration::from_secs(
-            status.creation_ttl.max(status.ttl),
-        )),
-        left: Some(std::time::Duration::from_secs(status.ttl)),
-        renewable: status.renewable,
     }
 }

@@ -82,7 +82,7 @@ pub enum Placed {
 pub enum VolumeError {
     /// The path is not one of a file beneath a folder.
     #[error(
-        "`{}` is no destination; wanted is an absolute path of a file, without `..`",
+        "`{}` is no destination; wanted is the path of a file, without `..`",
         .0.display()
     )]
     NotADestination(PathBuf),
@@ -205,6 +205,9 @@ struct Old {
 impl Destination {
     fn open(path: &Path, missing: MissingFolders) -> Result<Self, VolumeError> {
         let no_destination = || VolumeError::NotADestination(path.to_owned());
+        // Outside of pods people give paths from the working folder on.
+        let whole = std::path::absolute(path).map_err(|_| no_destination())?;
+        let path = whole.as_path();
         let name = path.file_name().ok_or_else(no_destination)?.to_owned();
         let plain = path.components().all(|step| {
             matches!(
@@ -212,7 +215,7 @@ impl Destination {
                 Component::RootDir | Component::Normal(_) | Component::CurDir
             )
         });
-        if !path.is_absolute() || !plain || path.as_os_str().as_bytes().ends_with(b"/") {
+        if !plain || path.as_os_str().as_bytes().ends_with(b"/") {
             return Err(no_destination());
         }
         let parent = path.parent().ok_or_else(no_destination)?;

@@ -3,32 +3,31 @@
 //! There are no retries, no token and no cache of answers here; the agent's core decides
 //! about the first two.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+mod http;
+mod raw;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use reqwest::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
-use serde::Deserialize;
-use zeroize::{Zeroize, Zeroizing};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use zeroize::Zeroizing;
 
-use crate::address::Address;
+use self::http::{Http, stamps};
+pub use self::raw::RawAnswer;
+use self::raw::append_wiping;
 use crate::answer::Secret;
-use crate::error::{Error, Failure, NoAnswer, Refusal, RefusalForm, SetupError, Unusable};
+use crate::error::{Error, Failure, NoAnswer, Refusal, SetupError, Unusable};
 use crate::kv::Mounts;
-use crate::proxy::ProxyRule;
+use crate::pace::Pace;
 use crate::request::{Request, escape_path, escape_query};
 use crate::requests::{self, RequestCount, Requests};
-use crate::settings::{Connections, Redirects, Settings};
+use crate::settings::{Connections, Redirects, Settings, TlsSettings};
 use crate::streaming::{self, BodyStream, OpenAnswer};
-use crate::tls;
 
-/// How long connecting may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an unused connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How much of an answer that is not Vault's is shown, in bytes.
-const RAW_TEXT_LIMIT: usize = 4096;
-
+/// How long a read waits for the one before it.
+const TURN: Duration = Duration::from_secs(1);
 /// A connection to a server. Copies share it.
 #[derive(Clone)]
 pub struct Client {
@@ -38,28 +37,19 @@ pub struct Client {
 struct Inner {
     settings: Settings,
     base: String,
-    http: RwLock<reqwest::Client>,
+    http: RwLock<Http>,
+    pace: Pace,
+    /// Held by a read, so that reads share one connection.
+    reading: Semaphore,
     mounts: Mutex<Mounts>,
     requests: Requests,
     /// Held while the server is asked for a mount, so that paths of one mount ask once.
     looking_up: tokio::sync::Mutex<()>,
 }
 
-/// An answer of any status, as it came.
-pub struct RawAnswer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers in their order, names in small letters.
-    pub headers: Vec<(String, String)>,
-    /// The body, wiped when dropped.
-    pub body: Zeroizing<Vec<u8>>,
-    /// The address that answered, after a redirect.
-    pub url: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorForm {
-    errors: Vec<String>,
+/// The turn to read, given back when it is dropped; without a permit when it was not waited for any longer.
+pub struct Turn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Client {
@@ -68,10 +58,12 @@ impl Client {
     /// # Errors
     /// Roots, client certificate or proxies cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let http = build(&settings)?;
+        let http = Http::build(&settings, settings.tls.clone())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 base: settings.address.base(),
+                pace: Pace::new(settings.rate_limit),
+                reading: Semaphore::new(1),
                 settings,
                 http: RwLock::new(http),
                 mounts: Mutex::default(),
@@ -93,19 +85,57 @@ impl Client {
         self.inner.requests.counts()
     }
 
-    /// Reads roots and client certificate anew and drops the connections made with the
-    /// old ones.
+    /// The roots and client certificate in use.
+    #[must_use]
+    pub fn tls(&self) -> TlsSettings {
+        self.http().tls.clone()
+    }
+
+    /// Takes other roots or another client certificate, reads their files anew, and drops the connections
+    /// made with the old ones. Files that change in their places are noticed without this call.
     ///
     /// # Errors
     /// The files cannot be used; then everything stays as it was.
-    pub fn refresh(&self) -> Result<(), SetupError> {
-        let http = build(&self.inner.settings)?;
+    pub fn trust(&self, tls: TlsSettings) -> Result<(), SetupError> {
+        let http = Http::build(&self.inner.settings, tls)?;
         *self
             .inner
             .http
             .write()
             .unwrap_or_else(PoisonError::into_inner) = http;
         Ok(())
+    }
+
+    /// Waits for the turn to read: reads go one after the other over one connection, unless the one before
+    /// takes longer than a moment.
+    pub async fn turn_to_read(&self) -> Turn<'_> {
+        Turn {
+            _permit: tokio::time::timeout(TURN, self.inner.reading.acquire())
+                .await
+                .ok()
+                .and_then(Result::ok),
+        }
+    }
+
+    fn http(&self) -> RwLockReadGuard<'_, Http> {
+        self.inner
+            .http
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client to send with. Certificates that were rotated on disk are read first; a file that is only
+    /// half in place leaves the old ones in use, and is looked at again the next time.
+    fn ready(&self) -> reqwest::Client {
+        let (client, tls, changed) = {
+            let http = self.http();
+            let changed = stamps(&http.tls) != http.stamps;
+            (http.client.clone(), http.tls.clone(), changed)
+        };
+        if changed && self.trust(tls).is_ok() {
+            return self.http().client.clone();
+        }
+        client
     }
 
     /// Sends a request and reads Vault's answer; absent where the answer has no body.
@@ -129,6 +159,7 @@ impl Client {
         let url = self.url_of(request);
         let timeout = self.inner.settings.timeout;
         // The client's own timeout covers each of two requests of a redirect alone.
+        self.inner.pace.wait().await;
         let answer = match tokio::time::timeout(timeout, self.exchange(request, &url)).await {
             Ok(done) => done.map_err(|failure| self.error(request, &url, failure)),
             Err(_) => {
@@ -214,13 +245,7 @@ impl Client {
             value.set_sensitive(true);
             map.insert(known, value);
         }
-        let http = self
-            .inner
-            .http
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut builder = http.request(method, url).headers(map);
+        let mut builder = self.ready().request(method, url).headers(map);
         if let Some(body) = body {
             builder = builder.body(body);
         }
@@ -387,13 +412,8 @@ impl Client {
         headers: &HeaderMap,
         stream: Option<BodyStream>,
     ) -> Result<reqwest::Response, Failure> {
-        let http = self
-            .inner
-            .http
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut builder = http
+        let mut builder = self
+            .ready()
             .request(request.method.clone(), target.clone())
             .headers(headers.clone());
         if let Some(stream) = stream {
@@ -475,108 +495,10 @@ impl Client {
     }
 }
 
-impl RawAnswer {
-    /// A header's value; the name in small letters.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-impl Refusal {
-    fn of(answer: &RawAnswer) -> Self {
-        match serde_json::from_slice::<ErrorForm>(&answer.body) {
-            Ok(form) => Self {
-                status: answer.status,
-                errors: form.errors.into(),
-                form: RefusalForm::Vault,
-            },
-            Err(_) => {
-                let end = answer.body.len().min(RAW_TEXT_LIMIT);
-                let text = String::from_utf8_lossy(answer.body.get(..end).unwrap_or_default());
-                Self {
-                    status: answer.status,
-                    errors: Box::new([text.into_owned()]),
-                    form: RefusalForm::Raw,
-                }
-            }
-        }
-    }
-}
-
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.inner.settings.address)
     }
-}
-
-impl std::fmt::Debug for RawAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RawAnswer({}, {} bytes)", self.status, self.body.len())
-    }
-}
-
-fn build(settings: &Settings) -> Result<reqwest::Client, SetupError> {
-    let address = || settings.address.to_string();
-    let rule = ProxyRule::new(&settings.proxy).map_err(|source| SetupError::Proxy {
-        address: address(),
-        source,
-    })?;
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(settings.user_agent.as_str())
-        .connect_timeout(CONNECT_TIMEOUT.min(settings.timeout))
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(match settings.connections {
-            Connections::Kept => 1,
-            Connections::Closed => 0,
-        })
-        .no_proxy();
-    // A plain server may redirect to one with TLS, so the roots are needed then as well;
-    // the system's are only read for a server that needs them.
-    let needs_tls = settings.address.is_tls() || has_tls_settings(settings);
-    if needs_tls {
-        let config = tls::client_config(&settings.tls).map_err(|source| SetupError::Tls {
-            address: address(),
-            source,
-        })?;
-        builder = builder.tls_backend_preconfigured(config);
-    } else {
-        builder = builder.tls_backend_preconfigured(tls::refusing_config());
-    }
-    if let Address::Unix(path) = &settings.address {
-        builder = builder.unix_socket(path.clone());
-    } else if !rule.is_empty() {
-        builder = builder.proxy(reqwest::Proxy::custom(move |url| {
-            rule.proxy_for(url).cloned()
-        }));
-    }
-    builder.build().map_err(|source| SetupError::Http {
-        address: address(),
-        source,
-    })
-}
-
-fn has_tls_settings(settings: &Settings) -> bool {
-    let tls = &settings.tls;
-    tls.client.is_some()
-        || tls.verification == crate::settings::Verification::Skipped
-        || !matches!(tls.roots, crate::settings::Roots::System)
-}
-
-/// Appends without leaving unwiped copies behind when the buffer has to move.
-fn append_wiping(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
-    let needed = body.len() + chunk.len();
-    if needed > body.capacity() {
-        let mut larger = Vec::with_capacity(needed.max(body.capacity() * 2));
-        larger.extend_from_slice(body);
-        let mut old = std::mem::replace(&mut **body, larger);
-        old.zeroize();
-    }
-    body.extend_from_slice(chunk);
 }
 
 /// A namespace as the header wants it: no slash in front, one at the end.

@@ -405,6 +405,7 @@ impl Cert {
             return Ok(own.clone());
         }
         let mut settings = shared.settings().clone();
+        settings.tls = shared.tls();
         if let Some((certificate, key)) = &self.pair {
             settings.tls.client = Some(ClientPair {
                 certificate: PemSource::File(certificate.clone()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::pace::RateLimit;
 use crate::proxy::ProxySettings;
 
 /// The pause after which a request without an answer is given up, unless told otherwise.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub redirects: Redirects,
     /// What becomes of a connection after its answer.
     pub connections: Connections,
+    /// How many requests may leave in a second (`VAULT_RATE_LIMIT`).
+    pub rate_limit: Option<RateLimit>,
     /// The `User-Agent` header.
     pub user_agent: String,
 }
@@ -126,6 +129,7 @@ impl Settings {
             answer_limit: DEFAULT_ANSWER_LIMIT,
             redirects: Redirects::default(),
             connections: Connections::default(),
+            rate_limit: None,
             user_agent: concat!("leasehold/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -245,7 +245,7 @@ async fn roots_come_from_files_and_folders_too() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_and_read_anew_when_asked() {
+async fn a_client_certificate_is_shown_and_read_anew_when_it_rotates() {
     let authority = authority();
     let key = KeyPair::generate().unwrap();
     let certificate = params(&["localhost"]).signed_by(&key, &authority).unwrap();
@@ -278,16 +278,19 @@ async fn a_client_certificate_is_shown_and_read_anew_when_asked() {
     let client = Client::new(settings).unwrap();
     client.call(&Request::get("a")).await.unwrap();
     let second = issue();
-    client.refresh().unwrap();
     client.call(&Request::get("a")).await.unwrap();
     assert_eq!(*server.clients.lock().unwrap(), [first, second]);
 
     // A half-written pair leaves the old one at work.
     fs::write(folder.join("tls.key"), "-----BEGIN").unwrap();
-    let error = client.refresh().unwrap_err();
+    let error = client.trust(client.tls()).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("tls.key"), "{cause}");
     client.call(&Request::get("a")).await.unwrap();
+    // Once it is whole it counts.
+    let third = issue();
+    client.call(&Request::get("a")).await.unwrap();
+    assert_eq!(server.clients.lock().unwrap().last(), Some(&third));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
         token::{Generation, Grant},
     },
     sentence,
-    session::{AGENT, Report, SINK, Session, grant, shown},
+    session::{AGENT, Report, SINK, Session, arriving::grant, questions::shown},
     sinks::{self, Content as SinkContent},
     volume::Placed,
 };

@@ -1,4 +1,4 @@
-//! What templates ask for, numbered for the machine and named for people.
+//! The questions that templates ask, each with a number by which the machine knows it.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ pub(super) struct Questions {
 }
 
 impl Questions {
+    /// The number of a question; a new one where it is asked for the first time.
     pub(super) fn id(&mut self, question: &Dependency) -> DependencyId {
         if let Some(&id) = self.numbers.get(question) {
             return id;
@@ -24,6 +25,7 @@ impl Questions {
         id
     }
 
+    /// The question of a number.
     pub(super) fn get(&self, id: DependencyId) -> Option<&Dependency> {
         self.questions.get(&id)
     }

@@ -5,9 +5,12 @@
 
 mod between;
 mod commands;
+mod credentials;
 mod faults;
 mod lifecycle;
 mod listening;
 mod notifying;
 mod place;
+mod reloading;
+mod sinks;
 mod tls;

@@ -90,6 +90,11 @@ impl Place {
                 "allowed_roles": "*",
             }),
         );
+        self.database_role(ttl, max);
+    }
+
+    /// Makes the role of the database's users, or changes it.
+    pub(crate) fn database_role(&self, ttl: &str, max: &str) {
         self.bao.write(
             "database/roles/app",
             &json!({

@@ -1,5 +1,5 @@
-//! Logins by what a cloud platform says about the pod: scripted metadata and token services, and a server
-//! that checks what it is shown. No server on this machine has these methods.
+//! Logins by what a cloud platform says about the pod, and by LDAP: scripted metadata and token services, and a
+//! server that checks what it is shown. OpenBao is built without these methods.
 
 #![expect(
     clippy::unwrap_used,

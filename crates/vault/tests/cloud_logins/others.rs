@@ -1,4 +1,5 @@
-//! Google Cloud and Azure: the platform's token reaches the server with what belongs to it.
+//! Google Cloud, Azure and LDAP: the platform's token, or the password of a file, reaches the server with what
+//! belongs to it.
 
 use std::fs;
 
@@ -42,6 +43,42 @@ async fn googles_metadata_service_signs_for_this_server_and_role() {
     let last = stage.seen().pop().unwrap();
     assert_eq!(last.line(), "PUT /v1/auth/gcp/login");
     assert_eq!(last.json()["role"], "web");
+}
+
+#[tokio::test]
+async fn ldap_sends_the_password_of_a_file_to_the_users_own_path_and_remembers_it() {
+    let stage = Stage::start(|seen: &Seen| {
+        let right = seen.json() == json!({"password": "pw ann"});
+        match (seen.path.as_str(), right) {
+            ("/v1/auth/corp/login/ann", true) => token(),
+            _ => refused("ldap operation failed: failed to bind as user"),
+        }
+    })
+    .await;
+    let folder = Scratch::new("ldap");
+    let file = folder.join("password");
+    fs::write(&file, "pw ann\n").unwrap();
+    let path = file.display().to_string();
+    let mut ldap = leasehold_vault::Login::new(&leasehold_vault::MethodSettings {
+        kind: "ldap".to_owned(),
+        mount_path: Some("auth/corp/".to_owned()),
+        config: vec![
+            ("username".to_owned(), "ann".to_owned()),
+            ("password_file_path".to_owned(), path),
+        ],
+        ..leasehold_vault::MethodSettings::default()
+    })
+    .unwrap();
+    stage.log_in(&mut ldap).await.unwrap();
+    assert!(!file.exists(), "it is removed after reading");
+    stage.log_in(&mut ldap).await.unwrap();
+    fs::write(&file, "of another").unwrap();
+    let error = stage.log_in(&mut ldap).await.unwrap_err().to_string();
+    assert!(
+        error.contains("failed to log in by ldap at `auth/corp` as role `ann`"),
+        "{error}"
+    );
+    assert!(!error.contains("of another"), "{error}");
 }
 
 /// The machine's metadata service and a tenant's token service; the server takes what they gave.

@@ -258,6 +258,34 @@ fn survives_an_outage_longer_than_every_lifetime_and_recovers_by_itself() {
 }
 
 #[test]
+fn a_machine_that_slept_beyond_every_lifetime_replaces_all_when_it_wakes() {
+    for seed in 0..20 {
+        let kinds = [
+            (
+                1,
+                Kind::Leased {
+                    ttl: 600,
+                    max: 86_400,
+                },
+            ),
+            (2, Kind::Static),
+        ];
+        let mut world = world(vec![vec![1, 2]], &kinds, seed);
+        world.start();
+        world.run_for(30);
+        // The clock that counts goes on while the machine sleeps, so much is due at once.
+        world.now = world.now + seconds(7200);
+        world.run_for(60);
+        assert!(world.machine.is_complete());
+        assert_eq!(world.machine.trouble(), None);
+        assert!(world.in_file(0, 1).unwrap().ends > world.now, "seed {seed}");
+        assert_eq!(world.logins_tried.len(), 2, "one login more");
+        assert!(world.credentials_of(1).len() <= 3);
+        assert!(world.alive(1) <= 1);
+    }
+}
+
+#[test]
 fn waits_for_a_server_that_is_away_at_the_start() {
     let mut world = world(vec![vec![1]], &[(1, Kind::Static)], 9);
     world.server.mood = Mood::Away;
