@@ -34,7 +34,7 @@ struct Contender {
 struct Options {
     peer: Option<Contender>,
     ours: Option<Contender>,
-    /// How often short things are repeated; the median counts.
+    /// How often short things are repeated; the median counts, of renderings the quickest.
     runs: usize,
     /// How long an idle program is watched, in seconds.
     seconds: u64,

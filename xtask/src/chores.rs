@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, ci, demo, deny, e2e, faults, generate, image, testing, tidy, tools};
+use crate::{bench, ci, demo, deny, e2e, faults, fuzz, generate, image, testing, tidy, tools};
 
 /// One chore.
 pub(crate) struct Chore {
@@ -121,6 +121,18 @@ const CHORES: &[Chore] = &[
         run: e2e::run,
     },
     Chore {
+        name: "fuzz",
+        summary: "feed everything that reads others' texts with inputs led by coverage",
+        arguments: "[TARGET]… [--seconds N]",
+        details: "libFuzzer on the stable compiler; a C++ compiler is needed. An input that panics, takes more than\n\
+                  20 s or more than 1 GiB ends it and is kept under target/fuzz/found. What widened the coverage is\n\
+                  kept under target/fuzz/corpus for the next run; seeds come from tests/golden.\n\
+                  TARGET        admission, annotations, configuration-hcl, configuration-json, json-patch, printf,\n\
+                  \x20             regex, scalars, serialized, template, template-data; without one all run\n\
+                  --seconds N   how long each target runs (60)",
+        run: fuzz::run,
+    },
+    Chore {
         name: "bench",
         summary: "measure the budgets side by side with a peer; prints a table and JSON",
         arguments: "agent|injector|templates|fleet [OPTIONS]",
@@ -133,7 +145,7 @@ const CHORES: &[Chore] = &[
                   --peer NAME=COMMAND   the peer; for the injector the command takes vault-k8s' flags, for templates\n\
                   \x20                     those of consul-template\n\
                   --ours NAME=COMMAND   another program in place of the one that is built\n\
-                  --runs N              how often a start is repeated; the median counts (7)\n\
+                  --runs N              how often a start is repeated; the median counts, for templates the quickest (7)\n\
                   --seconds N           how long an idle agent is watched (20)\n\
                   --json FILE           write the JSON there as well",
         run: bench::run,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{deny, generate, testing, tidy, tools, workspace};
+use crate::{deny, fuzz, generate, testing, tidy, tools, workspace};
 
 struct Step {
     name: &'static str,
@@ -68,6 +68,11 @@ const STEPS: &[Step] = &[
         name: "tests",
         what: "cargo xtask test",
         run: || testing::run(&[]),
+    },
+    Step {
+        name: "fuzz",
+        what: "no target of cargo xtask fuzz fails within a few seconds",
+        run: fuzz::briefly,
     },
 ];
 

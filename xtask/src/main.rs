@@ -7,6 +7,7 @@ mod demo;
 mod deny;
 mod e2e;
 mod faults;
+mod fuzz;
 mod generate;
 mod image;
 mod testing;
@@ -17,6 +18,13 @@ mod workspace;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if fuzz::is_in_place_of_rustc() {
+        // The compiler has said what was wrong.
+        return match fuzz::compile(std::env::args_os().skip(1)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match chores::dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,8 @@ struct Rule {
     ours: &'static [&'static str],
     /// Packages of ours that its tests may use besides.
     tests: &'static [&'static str],
+    /// Packages of ours that it may have as options, which no usual build turns on.
+    options: &'static [&'static str],
     /// Outside packages that must not be reached, not even through others.
     never: &'static [&'static str],
     /// Outside packages that it must not name itself.
@@ -37,6 +39,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-config",
         ours: &[],
         tests: &[],
+        options: &[],
         never: PURE,
         not_direct: &["jiff", "k8s-openapi", "rand", "getrandom", "rustix"],
     },
@@ -44,6 +47,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-template",
         ours: &[],
         tests: &[],
+        options: &[],
         never: PURE,
         not_direct: &["k8s-openapi", "kube", "rand", "getrandom", "rustix"],
     },
@@ -51,6 +55,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-inject",
         ours: &["leasehold-config"],
         tests: &[],
+        options: &[],
         never: PURE,
         not_direct: &["kube", "rand", "getrandom", "rustix"],
     },
@@ -58,6 +63,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-vault",
         ours: &[],
         tests: &["leasehold-testkit"],
+        options: &[],
         never: &["k8s-openapi", "kube", "axum"],
         not_direct: &[],
     },
@@ -65,6 +71,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-agent",
         ours: &["leasehold-config", "leasehold-template", "leasehold-vault"],
         tests: &["leasehold-testkit"],
+        options: &[],
         never: &["k8s-openapi", "kube", "axum"],
         not_direct: &["serde_yaml", "serde_norway", "serde_yaml_ng", "serde_yml"],
     },
@@ -72,6 +79,7 @@ const RULES: &[Rule] = &[
         package: "leasehold",
         ours: &["leasehold-config", "leasehold-inject", "leasehold-template"],
         tests: &["leasehold-testkit"],
+        options: &[],
         never: &[],
         not_direct: &[],
     },
@@ -79,6 +87,7 @@ const RULES: &[Rule] = &[
         package: "leasehold-testkit",
         ours: &[],
         tests: &[],
+        options: &[],
         never: &[],
         not_direct: &[],
     },
@@ -86,6 +95,13 @@ const RULES: &[Rule] = &[
         package: "leasehold-e2e",
         ours: &["leasehold-testkit"],
         tests: &["leasehold-testkit"],
+        // The fuzzing program calls the parsers themselves.
+        options: &[
+            "leasehold",
+            "leasehold-config",
+            "leasehold-inject",
+            "leasehold-template",
+        ],
         never: &[],
         not_direct: &[],
     },
@@ -93,6 +109,7 @@ const RULES: &[Rule] = &[
         package: "xtask",
         ours: &[],
         tests: &[],
+        options: &[],
         never: &[],
         not_direct: &[],
     },
@@ -134,7 +151,10 @@ fn check_direct(
     for dependency in list(package, "dependencies") {
         let name = text(dependency, "name");
         let for_tests = text(dependency, "kind") == "dev";
-        let known = rule.ours.contains(&name) || (for_tests && rule.tests.contains(&name));
+        let is_option = dependency["optional"] == true;
+        let known = rule.ours.contains(&name)
+            || (for_tests && rule.tests.contains(&name))
+            || (is_option && rule.options.contains(&name));
         if members.contains_key(name) && !known {
             let accepted = if rule.ours.is_empty() {
                 "no package of ours".to_owned()
