@@ -6,24 +6,17 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use leasehold_e2e::scripts;
 use leasehold_testkit::net::Identity;
 use leasehold_testkit::scratch::Scratch;
 use leasehold_testkit::{OpenBao, tools};
 
 use crate::guide::{Block, Guide};
 
-/// A folder for PATH in which the programs have the names that the guides use.
+/// The programs, and a Helm that needs no cluster.
 fn programs(scratch: &Scratch) -> PathBuf {
-    let folder = scratch.join("bin");
-    fs::create_dir(&folder).unwrap();
+    let folder = scripts::programs(scratch);
     let helm = tools::helm3().expect("Helm 3 is there: run `cargo xtask tools`");
-    for (name, program) in [
-        ("leasehold", tools::product("leasehold")),
-        ("leasehold-agent", tools::product("leasehold-agent")),
-        ("vault", tools::bao()),
-    ] {
-        symlink(program, folder.join(name)).unwrap();
-    }
     // Without a cluster, what would be installed is rendered.
     let script = format!(
         "#!/bin/bash\ncase \"$1\" in install|upgrade) shift; set -- template \"$@\";; esac\n\
@@ -38,11 +31,10 @@ fn programs(scratch: &Scratch) -> PathBuf {
 }
 
 fn run(block: &Block, guide: &Guide, folder: &Path, programs: &Path, bao: &OpenBao) -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
         .args(["-e", "-o", "pipefail", "-c", &block.text])
         .current_dir(folder)
-        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("PATH", scripts::path_with(programs))
         .env("HOME", folder)
         .env("VAULT_ADDR", bao.address())
         .env("VAULT_TOKEN", bao.root_token())

@@ -9,12 +9,13 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use leasehold_e2e::Scene;
+use leasehold_e2e::scripts::programs;
 use leasehold_testkit::cluster::TokenSpec;
 use leasehold_testkit::scratch::Scratch;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use crate::sample::{prepare, programs, shell, text};
+use crate::sample::{prepare, shell, text};
 
 const SUBJECT: &str = "system:serviceaccount:ci:shop-main";
 

@@ -1,12 +1,12 @@
 //! A sample's folder, and its script for the server.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
+use leasehold_e2e::scripts::{path_with, programs};
 use leasehold_testkit::scratch::Scratch;
-use leasehold_testkit::{OpenBao, process, tools};
+use leasehold_testkit::{OpenBao, tools};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -37,20 +37,6 @@ pub(crate) fn runnable(sample: &str) -> Value {
     deployment
 }
 
-/// A folder for PATH with the programs under the names that scripts use.
-pub(crate) fn programs(scratch: &Scratch) -> PathBuf {
-    let folder = scratch.join("bin");
-    fs::create_dir(&folder).unwrap();
-    symlink(tools::bao(), folder.join("vault")).unwrap();
-    let agent = tools::product("leasehold-agent");
-    symlink(agent, folder.join("leasehold-agent")).unwrap();
-    if process::on_path("wget").is_none() {
-        let busybox = process::on_path("busybox").expect("wget or busybox is there");
-        symlink(busybox, folder.join("wget")).unwrap();
-    }
-    folder
-}
-
 /// Runs a script of a shell with these variables.
 pub(crate) fn shell(
     script: &str,
@@ -58,12 +44,11 @@ pub(crate) fn shell(
     programs: &Path,
     variables: &[(&str, &str)],
 ) -> Output {
-    let path = std::env::var("PATH").unwrap_or_default();
     Command::new("/bin/sh")
         .args(["-e", "-c", script])
         .current_dir(folder)
         .env_clear()
-        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("PATH", path_with(programs))
         .env("HOME", folder)
         .envs(variables.iter().copied())
         .output()

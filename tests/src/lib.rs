@@ -11,6 +11,7 @@
 
 pub mod injector;
 pub mod scene;
+pub mod scripts;
 
 pub use injector::{Admission, admit};
 pub use scene::Scene;

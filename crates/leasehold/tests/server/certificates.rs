@@ -147,6 +147,14 @@ fn trusted(cluster: &Cluster) -> String {
     String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap()
 }
 
+/// Writes something else into the bundle of one webhook, as somebody's hand would.
+fn edit_bundle(cluster: &Cluster, index: usize) {
+    let resource = "mutatingwebhookconfigurations";
+    let mut edited = cluster.get(ADMISSION, resource, None, NAME).unwrap();
+    edited["webhooks"][index]["clientConfig"]["caBundle"] = json!(STANDARD.encode("edited"));
+    cluster.put(ADMISSION, "v1", resource, None, &edited);
+}
+
 fn is_served(webhook: &Webhook, cluster: &Cluster) -> bool {
     bundle(cluster).is_some_and(|roots| {
         get(&webhook.url("/health/ready"), &roots).is_ok_and(|(status, _)| status == 204)
@@ -202,15 +210,7 @@ fn three_replicas_born_at_once_agree_on_one_authority_and_heal() {
     assert!(refused.is_empty(), "{refused:?}");
 
     // An edited bundle comes back.
-    let mut edited = configuration.clone();
-    edited["webhooks"][1]["clientConfig"]["caBundle"] = json!(STANDARD.encode("edited"));
-    cluster.put(
-        ADMISSION,
-        "v1",
-        "mutatingwebhookconfigurations",
-        None,
-        &edited,
-    );
+    edit_bundle(&cluster, 1);
     wait::until_true("the bundle is back", DEADLINE, || {
         bundle(&cluster).as_deref() == Some(roots.as_str())
     });
@@ -350,17 +350,7 @@ fn the_authority_of_given_files_is_kept_in_the_configuration_and_follows_its_fil
     let has = |authority: &str| bundle(&cluster).as_deref() == Some(authority);
     wait::until_true("the bundle is written", DEADLINE, || has(&first.ca));
 
-    let mut edited = cluster
-        .get(ADMISSION, "mutatingwebhookconfigurations", None, NAME)
-        .unwrap();
-    edited["webhooks"][0]["clientConfig"]["caBundle"] = json!(STANDARD.encode("edited"));
-    cluster.put(
-        ADMISSION,
-        "v1",
-        "mutatingwebhookconfigurations",
-        None,
-        &edited,
-    );
+    edit_bundle(&cluster, 0);
     wait::until_true("the edited bundle is back", DEADLINE, || has(&first.ca));
 
     write_identity(scratch.path(), &second);
