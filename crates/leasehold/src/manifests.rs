@@ -7,6 +7,7 @@ pub mod write;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// One document of a file.
@@ -58,40 +59,61 @@ impl Document {
     }
 }
 
-/// Reads every document of a text; empty documents are left out.
+/// Reads every document of a text; empty documents are left out. A text of JSON may hold several values one after
+/// the other, as `kubectl` takes them.
 ///
 /// # Errors
 /// The first fault, with its place.
 pub fn read(text: &str) -> Result<Vec<Document>, ManifestError> {
+    read_yaml(text).or_else(|fault| read_json(text).ok_or(fault))
+}
+
+fn read_yaml(text: &str) -> Result<Vec<Document>, ManifestError> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        match event {
-            Ok((event, span)) => builder.take(event, span)?,
-            Err(error) => {
-                let fault = ManifestError {
-                    line: error.marker().line(),
-                    column: error.marker().col() + 1,
-                    message: error.info().to_owned(),
-                };
-                // Tabs that indent JSON are no YAML.
-                return match serde_json::from_str(text) {
-                    Ok(value) => Ok(vec![Document::without_lines(value)]),
-                    Err(_) => Err(fault),
-                };
-            }
-        }
+        let (event, span) = event.map_err(|error| ManifestError {
+            line: error.marker().line(),
+            column: error.marker().col() + 1,
+            message: error.info().to_owned(),
+        })?;
+        builder.take(event, span)?;
     }
     Ok(builder.documents)
 }
 
-impl Document {
-    fn without_lines(value: Value) -> Self {
-        Self {
-            value,
-            line: 1,
-            lines: HashMap::new(),
-            duplicates: Vec::new(),
+/// The values of a text of JSON that is no YAML: there are several, or tabs indent them, and then their lines are not
+/// known. None where it is no JSON either.
+fn read_json(text: &str) -> Option<Vec<Document>> {
+    let mut documents = Vec::new();
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let (mut above, mut counted) = (0, 0);
+    while let Some(value) = values.next() {
+        let value = value.ok()?.get();
+        let start = values.byte_offset().checked_sub(value.len())?;
+        above += text.get(counted..start)?.matches('\n').count();
+        counted = start;
+        match read_yaml(value) {
+            Ok(read) => documents.extend(read.into_iter().map(|document| document.below(above))),
+            Err(_) => documents.push(Document {
+                value: serde_json::from_str(value).ok()?,
+                line: above + 1,
+                lines: HashMap::new(),
+                duplicates: Vec::new(),
+            }),
         }
+    }
+    Some(documents)
+}
+
+impl Document {
+    /// The same document so many lines further down.
+    fn below(mut self, lines: usize) -> Self {
+        self.line += lines;
+        self.lines.values_mut().for_each(|line| *line += lines);
+        self.duplicates
+            .iter_mut()
+            .for_each(|(_, line)| *line += lines);
+        self
     }
 }
 

@@ -19,6 +19,20 @@ fn several_documents_are_read_and_empty_ones_left_out() {
 }
 
 #[test]
+fn json_values_may_follow_each_other_and_keep_their_lines() {
+    let pod = "{\n  \"metadata\": {\n    \"annotations\": {\"a\": \"x\"}\n  }\n}";
+    let documents = read(&format!("{pod}\n{pod} {pod}\n")).unwrap();
+    let lines: Vec<(usize, usize)> = documents
+        .iter()
+        .map(|document| (document.line, document.line_of("/metadata/annotations/a")))
+        .collect();
+    assert_eq!(lines, [(2, 3), (7, 8), (11, 12)]);
+    let tabs = read("{\n\t\"a\": 1\n}\n{\n\t\"b\": 2\n}\n").unwrap();
+    assert_eq!((tabs.len(), tabs[1].line), (2, 5));
+    assert!(read("{\"a\": 1}\n{\"b\": ").is_err());
+}
+
+#[test]
 fn an_annotation_is_found_on_its_line_also_in_lists() {
     let document = one(
         "apiVersion: v1\nkind: List\nitems:\n- kind: Pod\n  metadata:\n    annotations:\n      a/b: x\n      c~d: y\n",
