@@ -93,7 +93,10 @@ const CHORES: &[Chore] = &[
                   --out FOLDER      where the archives go (target/image)\n\
                   --registry NAME   what stands before the image's name (ghcr.io/leasehold)\n\
                   --tag TAG         the tag; the variant with a shell gets `-shell` after it\n\
-                  --busybox FILE    a static busybox for that variant, in place of Debian's",
+                  --busybox FILE    a static busybox for that variant, in place of Debian's\n\
+                  --arch NAME       amd64 or arm64, where Rust's library and a C compiler for it are there\n\
+                  --twice           builds a clone of the commit in another folder as well, and fails unless the\n\
+                  \x20                 digests are equal",
         run: image::run,
     },
     Chore {

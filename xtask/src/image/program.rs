@@ -11,29 +11,118 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// The target that is built for: the machine's own.
-#[cfg(target_arch = "x86_64")]
-pub(super) const TARGET: &str = "x86_64-unknown-linux-gnu";
-/// The target that is built for: the machine's own.
-#[cfg(target_arch = "aarch64")]
-pub(super) const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// What is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Rust's name of it.
+    pub(super) triple: &'static str,
+    /// Its architecture's name in an image.
+    pub(super) architecture: &'static str,
+    /// The C compiler that builds and links for it from another machine.
+    compiler: &'static str,
+    /// Where Debian has that compiler.
+    package: &'static str,
+}
 
-/// The architecture's name in an image.
-#[cfg(target_arch = "x86_64")]
-pub(super) const ARCHITECTURE: &str = "amd64";
-/// The architecture's name in an image.
-#[cfg(target_arch = "aarch64")]
-pub(super) const ARCHITECTURE: &str = "arm64";
+const TARGETS: [Target; 2] = [
+    Target {
+        triple: "x86_64-unknown-linux-gnu",
+        architecture: "amd64",
+        compiler: "x86_64-linux-gnu-gcc",
+        package: "gcc-x86-64-linux-gnu",
+    },
+    Target {
+        triple: "aarch64-unknown-linux-gnu",
+        architecture: "arm64",
+        compiler: "aarch64-linux-gnu-gcc",
+        package: "gcc-aarch64-linux-gnu",
+    },
+];
 
-/// Builds the program of a package, which has the package's name, and returns it.
+impl Target {
+    /// The machine's own.
+    pub(crate) fn here() -> Self {
+        let [amd64, arm64] = TARGETS;
+        if cfg!(target_arch = "aarch64") {
+            arm64
+        } else {
+            amd64
+        }
+    }
+
+    /// By the architecture's name in an image.
+    pub(crate) fn of(architecture: &str) -> Result<Self> {
+        TARGETS
+            .into_iter()
+            .find(|target| target.architecture == architecture)
+            .with_context(|| {
+                format!("no image is made for {architecture:?}; accepted are amd64 and arm64")
+            })
+    }
+
+    /// Whether programs for it start on this machine.
+    pub(super) fn is_here(self) -> bool {
+        self == Self::here()
+    }
+
+    /// What building for it needs besides what every build needs, or what is missing.
+    fn environment(self) -> Result<Vec<(String, String)>> {
+        if self.is_here() {
+            return Ok(Vec::new());
+        }
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let root = workspace::output(Command::new(rustc).args(["--print", "sysroot"]))?;
+        let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
+        if !root
+            .join("lib/rustlib")
+            .join(self.triple)
+            .join("lib")
+            .is_dir()
+        {
+            bail!(
+                "an image for {} needs Rust's library for {}, which this toolchain has not: `rustup target add {}`",
+                self.architecture,
+                self.triple,
+                self.triple
+            );
+        }
+        if workspace::output(Command::new(self.compiler).arg("--version")).is_err() {
+            bail!(
+                "an image for {} needs a C compiler for it, `{}`, which was not found (Debian: `apt install {}`)",
+                self.architecture,
+                self.compiler,
+                self.package
+            );
+        }
+        let name = self.triple.replace('-', "_");
+        Ok(vec![
+            (format!("CC_{name}"), self.compiler.to_owned()),
+            (
+                format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()),
+                self.compiler.to_owned(),
+            ),
+        ])
+    }
+}
+
+/// Builds the program of a package, which has the package's name, for this machine and returns it.
 pub(crate) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
+    build_for(Target::here(), package, profile)
+}
+
+/// As [`build`], for another machine.
+pub(super) fn build_for(target: Target, package: &str, profile: &str) -> Result<Vec<u8>> {
     let folder = folder();
+    let environment = target.environment()?;
     let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
     if profile == "agent" {
         // The profile aborts on a panic, so nothing ever unwinds: the tables for it are dead weight.
         flags.extend(["-C".to_owned(), "force-unwind-tables=no".to_owned()]);
     }
-    if cfg!(target_arch = "x86_64") && c_library().is_some_and(|version| version >= (2, 36)) {
+    if target.architecture == "amd64"
+        && target.is_here()
+        && c_library().is_some_and(|version| version >= (2, 36))
+    {
         // Packed relocations take a few bytes in place of 24 each. A static program relocates
         // itself, which the C library can do with packed ones since 2.36.
         let packed = "link-arg=-Wl,-z,pack-relative-relocs".to_owned();
@@ -44,14 +133,15 @@ pub(crate) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
     }
     // A path with a blank in it would fall apart in RUSTFLAGS.
     let flags = flags.join("\u{1f}");
-    let mut command = workspace::cargo(&["build", "--locked", "--target", TARGET]);
+    let mut command = workspace::cargo(&["build", "--locked", "--target", target.triple]);
     command
         .args(["--profile", profile, "--package", package])
         .arg("--target-dir")
         .arg(&folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags);
+        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .envs(environment);
     workspace::run(&mut command)?;
-    let path = path(package, profile);
+    let path = path_for(target, package, profile);
     let bytes = fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
     if !is_static(&bytes) {
         bail!(
@@ -59,8 +149,10 @@ pub(crate) fn build(package: &str, profile: &str) -> Result<Vec<u8>> {
             path.display()
         );
     }
-    workspace::output(Command::new(&path).arg("--help"))
-        .context("the program that was built does not start")?;
+    if target.is_here() {
+        workspace::output(Command::new(&path).arg("--help"))
+            .context("the program that was built does not start")?;
+    }
     Ok(bytes)
 }
 
@@ -75,7 +167,11 @@ pub(super) fn c_library() -> Option<(u32, u32)> {
 
 /// Where [`build`] leaves the program of a package.
 pub(crate) fn path(package: &str, profile: &str) -> PathBuf {
-    folder().join(TARGET).join(profile).join(package)
+    path_for(Target::here(), package, profile)
+}
+
+fn path_for(target: Target, package: &str, profile: &str) -> PathBuf {
+    folder().join(target.triple).join(profile).join(package)
 }
 
 /// A folder of its own, or every other build would start anew with its own flags.
@@ -114,6 +210,17 @@ fn is_static(program: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_architecture_has_its_target() {
+        assert_eq!(
+            Target::of("arm64").unwrap().triple,
+            "aarch64-unknown-linux-gnu"
+        );
+        assert!(Target::here().environment().unwrap().is_empty());
+        let error = Target::of("riscv64").unwrap_err().to_string();
+        assert!(error.ends_with("accepted are amd64 and arm64"), "{error}");
+    }
 
     #[test]
     fn a_program_that_names_a_loader_is_not_static() {

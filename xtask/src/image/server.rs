@@ -54,6 +54,7 @@ pub(crate) fn write(tools: &Path, reference: &str, path: &Path) -> Result<()> {
     let archive = archive::Archive {
         reference,
         title: "OpenBao and PostgreSQL, for trying leasehold",
+        architecture: super::program::Target::here().architecture,
         entrypoint: "/bin/sh".to_owned(),
         arguments: &[],
         path: &format!("/usr/local/bin:/{HOME}/bin:/usr/bin:/bin"),

@@ -133,6 +133,9 @@ impl Stage {
 
     /// The pods of a namespace with the ends of their agents' logs: what one would look at first.
     pub(crate) fn story(&self, namespace: &str) -> String {
+        if check_stop(&self.stop).is_err() {
+            return format!("the pods of {namespace} were given up");
+        }
         let mut story = format!("the pods of {namespace}:");
         let Ok(pods) = self.api.list("Pod", namespace, "") else {
             return story + " cannot be listed";

@@ -71,7 +71,11 @@ pub(crate) fn run(stage: &Stage, seen: &mut Seen) -> Result<()> {
         "app",
         &["stat", "-c", "%a", "/vault/secrets/db.env"],
     )?;
-    seen.held("the file has a mode", ran.output.trim());
+    seen.require(
+        ran.output.trim() == "644",
+        "the file has the mode of the established agent",
+        ran.output.trim(),
+    )?;
 
     let mine = value_of(&stage.file(&pods[0], "/vault/secrets/db.env")?, "DB_USER");
     let started = std::time::Instant::now();
