@@ -236,6 +236,7 @@ impl Session {
         match report {
             Report::LoggedIn(login, result) => {
                 self.login = Some(login);
+                self.login_waits = false;
                 let event = self.logged_in(result);
                 self.take(event);
             }

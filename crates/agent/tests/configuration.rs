@@ -57,6 +57,7 @@ fn text(block: &str, keys: &str) -> String {
         listener "unix" {{ address = "/run/x.sock" tls_disable = true {socket} }}
         cache {{ {cache} }}
         telemetry {{ {telemetry} }}
+        {tls}
         {api_proxy}
         "#,
         top = at("top"),
@@ -73,6 +74,10 @@ fn text(block: &str, keys: &str) -> String {
         socket = at("socket"),
         cache = at("cache"),
         telemetry = at("telemetry"),
+        tls = match block {
+            "tls" => format!("listener \"tcp\" {{ {keys} }}"),
+            _ => String::new(),
+        },
         api_proxy = match block {
             "api_proxy" => format!("api_proxy {{ {keys} }}"),
             _ => String::new(),
@@ -407,6 +412,24 @@ const KEYS: &[(&str, &str, Becomes)] = &[
         r#"cluster_address = "x""#,
         Named("cluster_address"),
     ),
+    (
+        "tls",
+        r#"tls_cert_file = "/c" tls_key_file = "/k" tls_min_version = "tls12" tls_max_version = "tls13""#,
+        Followed,
+    ),
+    (
+        "tls",
+        r#"tls_cert_file = "/c" tls_key_file = "/k" tls_client_ca_file = "/a"
+           tls_require_and_verify_client_cert = true"#,
+        Followed,
+    ),
+    (
+        "tls",
+        r#"tls_cert_file = "/c" tls_key_file = "/k" tls_disable_client_certs = true
+           tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256""#,
+        Followed,
+    ),
+    ("tls", r#"tls_cert_file = "/c""#, Refused("tls_key_file")),
     (
         "socket",
         r#"socket_mode = "660" socket_user = "1" socket_group = "1""#,

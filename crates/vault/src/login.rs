@@ -7,6 +7,7 @@ mod cloud;
 mod settings;
 mod sources;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +28,8 @@ use cloud::{aws::Iam, azure::Azure, gcp::Gce};
 pub use settings::{METHODS, MethodError};
 use sources::{AppRole, Cert, JwtFile, Kubernetes, PasswordFile};
 
-/// A login method as the configuration describes it.
-#[derive(Debug, Clone, Default)]
+/// A login method as the configuration describes it. Some settings are secrets, so `Debug` shows only their keys.
+#[derive(Clone, Default)]
 pub struct MethodSettings {
     /// Its type: one of [`METHODS`].
     pub kind: String,
@@ -381,6 +382,19 @@ impl Login {
             facts: Box::new(facts),
             error: Box::new(error),
         }
+    }
+}
+
+impl fmt::Debug for MethodSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&str> = self.config.iter().map(|(key, _)| key.as_str()).collect();
+        f.debug_struct("MethodSettings")
+            .field("kind", &self.kind)
+            .field("mount_path", &self.mount_path)
+            .field("namespace", &self.namespace)
+            .field("wrap_ttl", &self.wrap_ttl)
+            .field("config", &keys)
+            .finish_non_exhaustive()
     }
 }
 

@@ -70,7 +70,7 @@ impl Between {
     }
 
     /// From now on this decides.
-    fn rule(&self, rule: impl Fn(&str) -> Reaction + Send + 'static) {
+    pub(crate) fn rule(&self, rule: impl Fn(&str) -> Reaction + Send + 'static) {
         *self.rule.lock().unwrap() = Box::new(rule);
     }
 

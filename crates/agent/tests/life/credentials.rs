@@ -1,12 +1,20 @@
 //! Credentials that come late, change, or are worth little: token files that rotate, tokens that cannot be
 //! renewed or used often, roles and mounts that vanish, rights that are missing.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use leasehold_testkit::{Postgres, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::between::{Between, Reaction};
 use crate::place::{APP, DATABASE, DEADLINE, EVERY_SECOND, Place, credentials};
 
 impl Place {
@@ -262,4 +270,53 @@ fn an_end_without_a_server_keeps_its_deadline() {
         place.log()
     );
     drop(listener);
+}
+
+#[test]
+fn new_credentials_of_the_container_cause_a_new_login_by_aws() {
+    let place = Place::with_secret("one");
+    let between = Between::new(place.bao.port());
+    let tokens = [
+        place.bao.token(&["app"], "1h"),
+        place.bao.token(&["app"], "1h"),
+    ];
+    let given = Arc::new(AtomicUsize::new(0));
+    let (now, shown) = (Arc::clone(&given), tokens.clone());
+    between.rule(move |line| {
+        let now = now.load(Ordering::Relaxed);
+        let body = match line {
+            "GET /credentials" => json!({
+                "AccessKeyId": format!("ASIA{now}"), "SecretAccessKey": "hidden", "Token": "t",
+                "Expiration": "1999-01-01T00:00:00Z",
+            }),
+            "PUT /v1/auth/aws/login" => json!({"auth": {
+                "client_token": shown[now], "lease_duration": 3600, "renewable": true,
+            }}),
+            _ => return Reaction::Pass,
+        };
+        Reaction::Answer(200, String::new(), body.to_string().into_bytes())
+    });
+    let folder = place.folder.path().display().to_string();
+    let config = format!(
+        r#"vault {{ address = "{}" }}
+           auto_auth {{
+             enable_reauth_on_new_credentials = true
+             method "aws" {{ config = {{ type = "iam" role = "web" credential_poll_interval = 3 }} }}
+             sink "file" {{ config = {{ path = "{folder}/token" }} }}
+           }}
+           {}"#,
+        between.address(),
+        APP.replace("FOLDER", &folder),
+    );
+    fs::write(place.path("config.hcl"), config).unwrap();
+    let endpoint = format!("{}/credentials", between.address());
+    let variables = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint.as_str())];
+    let _agent = place.start_with("config.hcl", &variables);
+    assert_eq!(place.await_file("app"), "one");
+    assert_eq!(place.await_file("token"), tokens[0]);
+    given.store(1, Ordering::Relaxed);
+    wait::until_true("the second login", DEADLINE, || {
+        place.file("token").as_deref() == Some(tokens[1].as_str())
+    });
+    assert!(!place.log().contains("hidden"), "{}", place.log());
 }

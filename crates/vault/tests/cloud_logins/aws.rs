@@ -104,6 +104,31 @@ async fn the_environments_keys_sign_for_the_one_address_of_old() {
     assert_eq!(shown(&stage).url, "https://sts.us-east-1.amazonaws.com/");
 }
 
+#[test]
+fn neither_settings_nor_login_show_a_key_to_a_formatter() {
+    let settings = leasehold_vault::MethodSettings {
+        kind: "aws".to_owned(),
+        config: [
+            ("type", "iam"),
+            ("role", "web"),
+            ("access_key", "AKIA"),
+            ("secret_key", "hidden"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec(),
+        environment: [("AWS_SECRET_ACCESS_KEY", "hidden")].into_iter().collect(),
+        ..leasehold_vault::MethodSettings::default()
+    };
+    let login = Login::new(&settings).unwrap();
+    for shown in [format!("{settings:?}"), format!("{login:?}")] {
+        assert!(
+            shown.contains("AWS_SECRET_ACCESS_KEY") || shown.contains("secret_key"),
+            "{shown}"
+        );
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_secret_key_is_refused_by_the_servers_check() {
     let stage = Stage::start(vault).await;
