@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod beside;
 mod established;
 mod helm;
 mod manifests;
