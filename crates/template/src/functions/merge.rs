@@ -2,7 +2,7 @@
 
 use crate::{
     functions::print,
-    go::{Context, Failure, Function, Key, Map, MapType, Text, Type, Value},
+    go::{Arguments, Context, Failure, Function, Key, Map, MapType, Text, Type, Value},
 };
 
 /// Nesting that no configuration has; beyond it a value is taken to hold itself.
@@ -19,22 +19,44 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Map(result))
     }),
     Function::fixed("mergeMap", &[Type::Map, Type::Map], |context, args| {
-        if let (Some(target), Some(source)) = (args.map(0), args.map(1)) {
-            merge(context, target, source, Conflict::Keep)?;
-        }
-        Ok(args.value(0).clone())
+        both(context, args, Conflict::Keep)
     }),
     Function::fixed(
         "mergeMapWithOverride",
         &[Type::Map, Type::Map],
-        |context, args| {
-            if let (Some(target), Some(source)) = (args.map(0), args.map(1)) {
-                merge(context, target, source, Conflict::Overwrite)?;
-            }
-            Ok(args.value(0).clone())
-        },
+        |context, args| both(context, args, Conflict::Overwrite),
     ),
 ];
+
+fn both(
+    context: &mut Context<'_>,
+    args: Arguments<'_>,
+    conflict: Conflict,
+) -> Result<Value, Failure> {
+    match (args.map(0), args.map(1)) {
+        (Some(target), Some(source)) => {
+            merged(context, target.clone(), source, conflict).map(Value::Map)
+        }
+        _ => Ok(args.value(0).clone()),
+    }
+}
+
+/// Puts the entries of a map into another, and returns that. A nil map is replaced by one that can hold
+/// something, as soon as there is something.
+pub(super) fn merged(
+    context: &mut Context<'_>,
+    target: Map,
+    source: &Map,
+    conflict: Conflict,
+) -> Result<Map, Failure> {
+    let target = if target.is_nil() && !source.is_empty() {
+        Map::new(target.kind(), Default::default())
+    } else {
+        target
+    };
+    merge(context, &target, source, conflict)?;
+    Ok(target)
+}
 
 /// What becomes of a value that both maps have.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +68,7 @@ pub(super) enum Conflict {
 }
 
 /// Merges `source` into `target`, nested maps into nested maps. Lists count as one value.
-pub(super) fn merge(
+fn merge(
     context: &mut Context<'_>,
     target: &Map,
     source: &Map,

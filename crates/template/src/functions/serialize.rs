@@ -44,7 +44,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         )
     }),
     Function::fixed("toYAML", ONE, |context, args| {
-        let text = yaml_text::write(args.value(0)).map_err(|error| prefixed("toYAML: ", &error))?;
+        let text = yaml_text::write(args.value(0)).map_err(|error| {
+            // Where the established writer panics, nobody puts the function's name in front.
+            let is_panic = error.starts_with("cannot marshal type");
+            prefixed(if is_panic { "" } else { "toYAML: " }, &error)
+        })?;
         context.reserve(text.len())?;
         Ok(text.trim_ascii().into_value())
     }),

@@ -2,7 +2,7 @@
 
 use crate::{
     functions::print,
-    go::{self, Failure, Value},
+    go::{self, Failure, Type, Value},
 };
 
 /// Nesting beyond this is cut off.
@@ -113,13 +113,12 @@ pub(super) fn format(format: &[u8], values: &[Value]) -> Result<Vec<u8>, Failure
             [b'%', b'%'] => out.push(b'%'),
             [.., b'v'] => match values.next() {
                 Some(value) => {
-                    let types = directive.contains(&b'#');
-                    format_value(
-                        value,
-                        if types { Types::Shown } else { Types::Hidden },
-                        0,
-                        &mut out,
-                    );
+                    let types = if directive.contains(&b'#') {
+                        Types::Shown
+                    } else {
+                        Types::Hidden
+                    };
+                    format_value(value, types, types, 0, &mut out);
                 }
                 None => out.extend(go::printf(directive, &[])?),
             },
@@ -144,12 +143,24 @@ enum Types {
     Hidden,
 }
 
-fn format_value(value: &Value, types: Types, depth: usize, out: &mut Vec<u8>) {
+impl Types {
+    /// What holds for values in slots of a type: where that is not `interface {}`, it was told already.
+    fn inside(self, slot: Type) -> Self {
+        if slot == Type::Any {
+            self
+        } else {
+            Self::Hidden
+        }
+    }
+}
+
+/// A value, with its type where `here` says so; `types` is for what lies inside of it.
+fn format_value(value: &Value, types: Types, here: Types, depth: usize, out: &mut Vec<u8>) {
     if depth > DEEPEST {
         out.extend_from_slice(b"...");
         return;
     }
-    if types == Types::Shown {
+    if here == Types::Shown {
         let type_name = if matches!(value, Value::Nil) {
             "interface {}"
         } else {
@@ -167,19 +178,20 @@ fn format_value(value: &Value, types: Types, depth: usize, out: &mut Vec<u8>) {
                 if index > 0 {
                     out.push(b' ');
                 }
-                format_value(item, types, depth + 1, out);
+                format_value(item, types, types.inside(list.element()), depth + 1, out);
             }
             out.push(b']');
         }
         Value::Map(map) => {
+            let (key_type, element) = map.kind().parts();
             out.extend_from_slice(b"map[");
             for (index, (key, item)) in map.entries().iter().enumerate() {
                 if index > 0 {
                     out.push(b' ');
                 }
-                format_value(&key.value(), Types::Hidden, depth + 1, out);
+                format_value(&key.value(), types, types.inside(key_type), depth + 1, out);
                 out.push(b':');
-                format_value(item, types, depth + 1, out);
+                format_value(item, types, types.inside(element), depth + 1, out);
             }
             out.push(b']');
         }
@@ -192,7 +204,7 @@ fn format_value(value: &Value, types: Types, depth: usize, out: &mut Vec<u8>) {
                 if types == Types::Shown {
                     out.extend_from_slice(format!("{name}:").as_bytes());
                 }
-                format_value(&item, types, depth + 1, out);
+                format_value(&item, types, Types::Hidden, depth + 1, out);
             }
             out.push(b'}');
         }

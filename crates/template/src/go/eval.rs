@@ -539,6 +539,7 @@ fn known_names(value: &Value) -> Vec<String> {
         Value::Object(object) => object
             .fields()
             .iter()
+            .filter(|(name, _)| object.field(name).is_some())
             .map(|(name, _)| (*name).to_owned())
             .collect(),
         Value::Map(map) => map

@@ -168,12 +168,14 @@ fn merge_all(
     args: Arguments<'_>,
     conflict: Conflict,
 ) -> Result<Value, Failure> {
-    if let Some(target) = args.map(0) {
-        for source in maps(args.rest(1)) {
-            merge::merge(context, target, source, conflict)?;
-        }
+    let Some(target) = args.map(0) else {
+        return Ok(args.value(0).clone());
+    };
+    let mut target = target.clone();
+    for source in maps(args.rest(1)) {
+        target = merge::merged(context, target, source, conflict)?;
     }
-    Ok(args.value(0).clone())
+    Ok(Value::Map(target))
 }
 
 fn copy(context: &mut Context<'_>, value: &Value) -> Result<Value, Failure> {

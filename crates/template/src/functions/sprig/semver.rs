@@ -117,8 +117,16 @@ impl Object for Version {
         None
     }
 
+    /// Templates cannot reach these, but verbs that are not for texts print them.
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        Vec::new()
+        vec![
+            ("major", Value::uint64(self.major)),
+            ("minor", Value::uint64(self.minor)),
+            ("patch", Value::uint64(self.patch)),
+            ("pre", self.prerelease.as_str().into()),
+            ("metadata", self.metadata.as_str().into()),
+            ("original", self.original.as_str().into()),
+        ]
     }
 
     fn method(&self, name: &str) -> Option<&'static Function> {

@@ -143,6 +143,12 @@ impl<'r> Run<'_, 'r> {
 
     fn no_field(&self, receiver: &Held, name: &str) -> Box<ExecutionError> {
         let type_name = receiver.type_name();
+        if let Value::Object(object) = &receiver.value
+            && object.fields().iter().any(|(known, _)| *known == name)
+        {
+            let message = format!("{name} is an unexported field of struct type {type_name}");
+            return self.error(message);
+        }
         let mut error = self.error(format!("can't evaluate field {name} in type {type_name}"));
         if !matches!(receiver.value.kind(), Kind::Ptr | Kind::Struct) {
             error.unknown = None;
