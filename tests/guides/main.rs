@@ -14,3 +14,4 @@ mod guide;
 mod links;
 mod messages;
 mod metrics;
+mod names;
