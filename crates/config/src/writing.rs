@@ -8,33 +8,37 @@ use crate::duration;
 /// An object under construction: keys in the order in which they are put.
 #[derive(Debug, Default)]
 pub(crate) struct Object {
-    members: Vec<(String, String)>,
+    /// The JSON so far, each member with a comma in front.
+    members: String,
 }
 
 impl Object {
     /// The object as JSON.
-    pub(crate) fn finish(&self) -> String {
-        let mut json = String::from("{");
-        for (at, (key, value)) in self.members.iter().enumerate() {
-            if at > 0 {
-                json.push(',');
-            }
-            json.push_str(&quoted(key));
-            json.push(':');
-            json.push_str(value);
+    pub(crate) fn finish(mut self) -> String {
+        if self.members.is_empty() {
+            return "{}".to_owned();
         }
-        json.push('}');
-        json
+        self.members.replace_range(..1, "{");
+        self.members.push('}');
+        self.members
     }
 
     /// A value that is JSON already.
-    pub(crate) fn put(&mut self, key: &str, json: impl Into<String>) {
-        self.members.push((key.to_owned(), json.into()));
+    pub(crate) fn put(&mut self, key: &str, json: impl AsRef<str>) {
+        self.key(key);
+        self.members.push_str(json.as_ref());
     }
 
     /// A text, also when empty.
     pub(crate) fn text(&mut self, key: &str, text: &str) {
-        self.put(key, quoted(text));
+        self.key(key);
+        push_quoted(&mut self.members, text);
+    }
+
+    fn key(&mut self, key: &str) {
+        self.members.push(',');
+        push_quoted(&mut self.members, key);
+        self.members.push(':');
     }
 
     /// A text, left out when absent or empty.
@@ -52,7 +56,7 @@ impl Object {
     /// A boolean, left out when it is the default.
     pub(crate) fn unless(&mut self, key: &str, flag: bool, default: bool) {
         if flag != default {
-            self.put(key, flag.to_string());
+            self.put(key, if flag { "true" } else { "false" });
         }
     }
 
@@ -121,8 +125,15 @@ pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
 /// `&` and the two Unicode line separators.
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
+    push_quoted(&mut json, text);
+    json
+}
+
+fn push_quoted(json: &mut String, text: &str) {
     json.push('"');
-    for c in text.chars() {
+    let mut rest = text;
+    while let Some((plain, c, after)) = next_escape(rest) {
+        json.push_str(plain);
         match c {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
@@ -131,15 +142,25 @@ pub(crate) fn quoted(text: &str) -> String {
             '\t' => json.push_str("\\t"),
             '\u{8}' => json.push_str("\\b"),
             '\u{c}' => json.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+            c => {
                 // Writing to a String cannot fail.
                 let _ = write!(json, "\\u{:04x}", u32::from(c));
             }
-            c => json.push(c),
         }
+        rest = after;
     }
+    json.push_str(rest);
     json.push('"');
-    json
+}
+
+/// What stands before the next character that has to be escaped, that character, and what follows.
+fn next_escape(text: &str) -> Option<(&str, char, &str)> {
+    let must =
+        |c: char| c < ' ' || matches!(c, '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
+    let at = text.find(must)?;
+    let (plain, rest) = text.split_at(at);
+    let c = rest.chars().next()?;
+    Some((plain, c, rest.get(c.len_utf8()..)?))
 }
 
 #[cfg(test)]

@@ -196,18 +196,19 @@ impl Verdict {
 
     /// Adds what was noticed: warnings for the sender, everything for the audit log.
     pub fn add_findings(&mut self, findings: &[Finding]) {
-        self.warnings.extend(
-            findings
-                .iter()
-                .filter(|finding| finding.severity == Severity::Warning)
-                .map(|finding| one_line(&finding.to_string())),
-        );
+        let mut audited = String::new();
+        for finding in findings {
+            let line = one_line(&finding.to_string());
+            if !audited.is_empty() {
+                audited.push_str("; ");
+            }
+            audited.push_str(&line);
+            if finding.severity == Severity::Warning {
+                self.warnings.push(line);
+            }
+        }
         if !findings.is_empty() {
-            let lines: Vec<String> = findings
-                .iter()
-                .map(|finding| one_line(&finding.to_string()))
-                .collect();
-            self.audit.insert("findings", lines.join("; "));
+            self.audit.insert("findings", audited);
         }
     }
 
@@ -216,7 +217,7 @@ impl Verdict {
     /// # Errors
     /// When the verdict cannot be written as JSON, which plain texts always can.
     pub fn answer(&self, question: &Question) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(&Answer {
+        let mut body = serde_json::to_vec(&Answer {
             kind: &question.kind,
             api_version: &question.api_version,
             response: Response {
@@ -229,13 +230,36 @@ impl Verdict {
                     reason: "Forbidden",
                     code: 403,
                 }),
-                patch: self.patch.as_ref().map(|patch| STANDARD.encode(patch)),
                 patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
                 warnings: &self.warnings,
                 audit_annotations: &self.audit,
             },
-        })
+        })?;
+        if let Some(patch) = &self.patch {
+            insert_patch(&mut body, patch);
+        }
+        Ok(body)
     }
+}
+
+/// What closes `response` and the answer itself.
+const END: &[u8] = b"}}";
+
+/// Writes the patch as the last field of `response`. In base64 nothing has to be escaped, so the longest part of an
+/// answer is not looked through once more.
+fn insert_patch(body: &mut Vec<u8>, patch: &[u8]) {
+    const FIELD: &[u8] = b",\"patch\":\"";
+    let end = body.len() - END.len();
+    body.truncate(end);
+    let start = end + FIELD.len();
+    let length = base64::encoded_len(patch.len(), true).unwrap_or_default();
+    body.reserve_exact(FIELD.len() + length + 1 + END.len());
+    body.extend_from_slice(FIELD);
+    body.resize(start + length, 0);
+    let written = STANDARD.encode_slice(patch, body.get_mut(start..).unwrap_or_default());
+    debug_assert_eq!(written, Ok(length), "the room was made for it");
+    body.push(b'"');
+    body.extend_from_slice(END);
 }
 
 /// Warnings travel in HTTP headers, where a line's end is not allowed.
@@ -258,8 +282,6 @@ struct Response<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -343,6 +365,25 @@ mod tests {
             String::from_utf8(answer).unwrap(),
             r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true}}"#
         );
+    }
+
+    #[test]
+    fn a_patch_is_the_last_field_in_base64() {
+        let question = question(&json!({"request": {"uid": "u"}})).unwrap();
+        for patch in ["", "[]", "[{\"op\":\"add\"}]"] {
+            let verdict = Verdict {
+                patch: Some(patch.as_bytes().to_vec()),
+                ..Verdict::default()
+            };
+            let answer: Value =
+                serde_json::from_slice(&verdict.answer(&question).unwrap()).unwrap();
+            assert_eq!(
+                answer["response"],
+                json!({
+                    "uid": "u", "allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch),
+                })
+            );
+        }
     }
 
     #[test]
