@@ -106,7 +106,7 @@ const CHORES: &[Chore] = &[
         details: "Installs the chart and a real OpenBao and PostgreSQL into namespaces called leasehold-e2e…, runs\n\
                   Deployments, Jobs and CronJobs, and takes everything away again, also after Ctrl-C. The cluster is\n\
                   looked at first; what it lacks is told in a sentence. Needs an administrator's kubeconfig, one\n\
-                  amd64 node and Kubernetes 1.27 or later; no DNS, no storage and no way out of the cluster.\n\
+                  amd64 node and Kubernetes 1.29 or later; no DNS, no storage and no way out of the cluster.\n\
                   --image-load COMMAND   makes the images and runs the command for each archive, with its path\n\
                   \x20                      appended or in place of {}: `kind load image-archive`,\n\
                   \x20                      `minikube image load`, `ctr -n k8s.io images import`. Images stay on the nodes\n\

@@ -27,7 +27,13 @@ pub(crate) struct Helm {
 
 impl Helm {
     /// Values that keep the injector to our own namespaces, whatever else runs in the cluster.
-    pub(crate) fn new(options: &Options, server: &str, ca: &str) -> Self {
+    pub(crate) fn new(options: &Options, server: &str, ca: &str, kubernetes: (u32, u32)) -> Self {
+        // The scenarios look at native sidecars, which is not yet the default before 1.32.
+        let mode = if kubernetes < (1, 32) {
+            "native"
+        } else {
+            "auto"
+        };
         let images = &options.images;
         let (shell, shell_tag) = images.shell.rsplit_once(':').unwrap_or((&images.shell, ""));
         let values = json!({
@@ -35,7 +41,7 @@ impl Helm {
             "injector": {
                 "image": {"repository": images.injector.0, "tag": images.injector.1},
                 "agentImage": {"repository": images.agent.0, "tag": images.agent.1},
-                "agentDefaults": {"caCert": ca},
+                "agentDefaults": {"caCert": ca, "mode": mode},
                 "webhook": {
                     "failurePolicy": "Ignore",
                     "namespaceSelector": {"matchLabels": {LABEL: "yes"}},

@@ -95,7 +95,7 @@ fn perform(
     eprintln!("e2e: starting OpenBao and PostgreSQL");
     let server = Server::start(api, &options.images, cluster.names, stop)?;
     server.database_engine()?;
-    let helm = Helm::new(options, &server.address, &server.ca);
+    let helm = Helm::new(options, &server.address, &server.ca, cluster.version);
     let stage = Stage {
         api: Arc::clone(api),
         options: options.clone(),
@@ -118,7 +118,7 @@ fn perform(
 fn clean_up(api: &Api, options: &Options) -> Result<()> {
     eprintln!("e2e: cleaning up");
     let never = AtomicBool::new(false);
-    let uninstalled = Helm::new(options, "", "").uninstall();
+    let uninstalled = Helm::new(options, "", "", preflight::OLDEST).uninstall();
     // Whatever Helm made is found by its name as well.
     preflight::sweep(api, &never)?;
     uninstalled.map(|_| ())

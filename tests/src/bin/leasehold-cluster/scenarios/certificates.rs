@@ -159,6 +159,21 @@ pub(crate) fn steadily<T>(
     })
 }
 
+/// Waits until the API server calls both webhooks: what it knows of them is a moment old.
+pub(crate) fn await_webhooks(stage: &Stage) -> Result<()> {
+    let typo = json!({
+        "vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/rolle": "app",
+    });
+    let deployment = stage.deployment(NAME, "typo", "default", WAIT, &typo);
+    let mut pod = asks(stage, NAME);
+    pod["spec"]["serviceAccountName"] = json!("default");
+    stage.until("the API server calls both webhooks", SOON, || {
+        let injected = is_injected(&stage.api.dry_create(&pod)?.body);
+        let warned = !stage.api.dry_create(&deployment)?.warnings.is_empty();
+        Ok((injected && warned).then_some(()))
+    })
+}
+
 fn asks(stage: &Stage, namespace: &str) -> Value {
     let annotations = json!({
         "vault.hashicorp.com/agent-inject": "true", "vault.hashicorp.com/role": "app",

@@ -116,6 +116,7 @@ pub(crate) fn run_all(stage: &Stage, helm: &Helm, report: &mut Report) -> Result
     let wanted = |name: &str| {
         stage.options.only.is_empty() || stage.options.only.iter().any(|only| only == name)
     };
+    certificates::await_webhooks(stage)?;
     thread::scope(|scope| {
         let mut running = Vec::new();
         for scenario in TOGETHER.iter().filter(|one| wanted(one.name)) {

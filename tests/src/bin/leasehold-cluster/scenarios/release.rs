@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::certificates::{steadily, webhooks};
+use super::certificates::{await_webhooks, steadily, webhooks};
 use crate::api::{CLUSTER_WIDE, NAMESPACED};
 use crate::helm::{Helm, RELEASE};
 use crate::report::Seen;
@@ -49,6 +49,7 @@ pub(crate) fn upgrade(stage: &Stage, helm: &Helm, seen: &mut Seen) -> Result<()>
     helm.uninstall()?;
     helm.install(previous)
         .with_context(|| format!("failed to install {title}"))?;
+    await_webhooks(stage)?;
     let before = webhooks(stage, "MutatingWebhookConfiguration")?;
     let (tries, ()) = steadily(stage, &namespace, || upgrade_to(helm, &stage.options.chart))?;
     seen.held(
