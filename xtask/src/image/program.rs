@@ -118,6 +118,19 @@ pub(super) fn build_for(target: Target, package: &str, profile: &str) -> Result<
     if profile == "agent" {
         // The profile aborts on a panic, so nothing ever unwinds: the tables for it are dead weight.
         flags.extend(["-C".to_owned(), "force-unwind-tables=no".to_owned()]);
+        if cfg!(target_arch = "x86_64") {
+            // Rust's own linker is the usual one here. It can leave out the tables that compiled libraries
+            // bring along as well, and make one of functions that are equal.
+            let script = workspace::root().join("xtask/src/image/unwinding.ld");
+            for argument in [
+                "-Wl,--icf=all",
+                "-Wl,--no-eh-frame-hdr",
+                "-T",
+                &script.display().to_string(),
+            ] {
+                flags.extend(["-C".to_owned(), format!("link-arg={argument}")]);
+            }
+        }
     }
     if target.architecture == "amd64"
         && target.is_here()
