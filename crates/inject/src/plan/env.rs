@@ -8,12 +8,18 @@ use crate::pod::Pod;
 use crate::settings::Flavour;
 use crate::spec::Spec;
 
-/// Variables of the application that the aws method needs.
+/// Variables of the application that the aws method needs: region and web identity, as vault-k8s hands them on.
 const AWS: [&str; 4] = [
     "AWS_DEFAULT_REGION",
     "AWS_REGION",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+/// Where EKS' pod identity gives credentials, and the token for it. Its mount is found as that of the web identity is:
+/// both paths contain `eks.amazonaws.com`.
+const AWS_POD_IDENTITY: [&str; 2] = [
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
 /// All variables, in the established order. `config` is the agent's configuration in base64, none
@@ -69,11 +75,16 @@ pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) ->
     variables
 }
 
-/// The web identity variables of the application: of each, the first container's that has it.
+/// The identity variables of the application: of each, the first container's that has it.
 fn aws(spec: &Spec<'_>, pod: &Pod<'_>) -> Vec<Value> {
+    let pod_identity: &[&str] = match spec.agent.flavour {
+        Flavour::Leasehold => &AWS_POD_IDENTITY,
+        Flavour::Vault => &[],
+    };
+    let names = AWS.iter().chain(pod_identity);
     let mut found: BTreeMap<&str, Value> = BTreeMap::new();
     for variable in pod.containers().iter().flat_map(|c| c.env()) {
-        let Some(name) = AWS.into_iter().find(|name| *name == variable.name()) else {
+        let Some(&name) = names.clone().find(|name| **name == variable.name()) else {
             continue;
         };
         found

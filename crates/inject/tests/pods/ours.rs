@@ -847,3 +847,43 @@ fn a_request_to_another_host_is_denied_in_words() {
         assert!(words.contains(part) && words.contains(&key), "{words}");
     }
 }
+
+#[test]
+fn an_aws_login_gets_the_applications_pod_identity() {
+    const FOLDER: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
+    let token = format!("{FOLDER}/eks-pod-identity-token");
+    let request = Request::with(&[
+        ("vault.hashicorp.com/auth-type", "aws"),
+        ("vault.hashicorp.com/auth-config-type", "iam"),
+    ])
+    .spec(
+        "containers",
+        json!([{
+            "name": "app",
+            "image": "app",
+            "env": [
+                { "name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials" },
+                { "name": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "value": token },
+            ],
+            "volumeMounts": [{ "name": "eks-pod-identity-token", "mountPath": FOLDER, "readOnly": true }],
+        }]),
+    );
+    let patched = request.patched();
+    let agent = patched.agent();
+    assert!(mounts(agent).contains(&("eks-pod-identity-token", FOLDER)));
+    let value = |name: &str| {
+        let variables = agent["env"].as_array().unwrap();
+        variables
+            .iter()
+            .find(|variable| variable["name"] == name)
+            .map(|variable| variable["value"].clone())
+    };
+    assert_eq!(
+        value("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        Some(json!(token))
+    );
+    assert_eq!(
+        value("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        Some(json!("http://169.254.170.23/v1/credentials"))
+    );
+}
