@@ -122,7 +122,34 @@ impl Client {
         path: &str,
         pairs: &[(String, String)],
     ) -> Result<Reading, Error> {
-        let (place, warning) = self.place(token, path, Purpose::Writing).await?;
+        let Some(likely) = self.likely(path) else {
+            let (place, warning) = self.place(token, path, Purpose::Writing).await?;
+            return self.write_at(token, place, pairs, warning).await;
+        };
+        let tried = self.write_at(token, likely.clone(), pairs, None).await;
+        // Version 2 knows no such path, and whoever may write there has no right to this one: nothing was written.
+        let nothing_written = tried.as_ref().is_err_and(|error| {
+            let refusal = error.refusal();
+            refusal.is_some_and(|refusal| matches!(refusal.status, 403 | 404))
+        });
+        if !nothing_written {
+            return tried;
+        }
+        match self.place(token, path, Purpose::Writing).await {
+            Ok((place, warning)) if place.path != likely.path => {
+                self.write_at(token, place, pairs, warning).await
+            }
+            _ => tried,
+        }
+    }
+
+    async fn write_at(
+        &self,
+        token: &Token,
+        place: Place,
+        pairs: &[(String, String)],
+        warning: Option<String>,
+    ) -> Result<Reading, Error> {
         let body = if place.wraps_pairs() {
             serde_json::json!({ "data": object(pairs) })
         } else {

@@ -89,6 +89,52 @@ async fn a_path_that_makes_credentials_is_tried_before_its_mount_is_looked_up() 
 }
 
 #[tokio::test]
+async fn a_write_that_makes_something_is_tried_before_its_mount_is_looked_up() {
+    let bao = OpenBao::start();
+    bao.write("sys/mounts/pki", &json!({"type": "pki"}));
+    bao.write(
+        "pki/root/generate/internal",
+        &json!({"common_name": "root.example"}),
+    );
+    bao.write(
+        "pki/roles/web",
+        &json!({"allow_any_name": true, "ttl": "1h"}),
+    );
+    let client = client(&bao);
+    let root = root(&bao);
+    let name = [("common_name".to_owned(), "web.example".to_owned())];
+    let answer = client.write(&root, "pki/issue/web", &name).await.unwrap();
+    assert!(answer.secret.is_some_and(|secret| secret.data().is_some()));
+    assert_eq!(lookups(&bao), [] as [&str; 0]);
+
+    // A name in version 2 of the key/value engine, written by somebody with every right and by somebody with none
+    // outside of it.
+    let pairs = [("user".to_owned(), "ann".to_owned())];
+    let answer = client
+        .write(&root, "secret/issue/one", &pairs)
+        .await
+        .unwrap();
+    assert_eq!(answer.path, "secret/data/issue/one");
+    bao.policy(
+        "inner",
+        r#"path "secret/data/*" { capabilities = ["create", "update"] }"#,
+    );
+    let other = self::client(&bao);
+    let inner = token(&bao.token(&["inner"], "1h"));
+    let answer = other
+        .write(&inner, "secret/issue/two", &pairs)
+        .await
+        .unwrap();
+    assert_eq!(answer.path, "secret/data/issue/two");
+    assert_eq!(lookups(&bao), ["secret/issue/one", "secret/issue/two"]);
+    for name in ["one", "two"] {
+        let path = format!("secret/issue/{name}");
+        let reading = client.read(&root, &path, &[]).await.unwrap();
+        assert!(reading.secret.unwrap().data().unwrap().contains("ann"));
+    }
+}
+
+#[tokio::test]
 async fn versions_deletions_and_destructions_read_as_templates_expect() {
     let bao = OpenBao::start();
     for rev in ["one", "two", "three"] {
