@@ -175,6 +175,7 @@ pub async fn run(
             ProxyRules {
                 use_token: plan.use_token,
                 caching: plan.caching,
+                retries: plan.proxy_retries,
             },
             Rc::clone(&shared),
             reports.clone(),

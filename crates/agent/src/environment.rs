@@ -92,6 +92,23 @@ impl Environment {
             })
     }
 
+    /// `VAULT_…` as a number of times.
+    ///
+    /// # Errors
+    /// The text is no such number.
+    pub fn vault_count(&self, name: &str) -> Result<Option<u32>, VariableError> {
+        let Some(value) = self.vault(name).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        let count = value.bytes().all(|byte| byte.is_ascii_digit());
+        let count = count.then(|| value.parse().ok()).flatten();
+        count.map(Some).ok_or_else(|| VariableError {
+            name: format!("VAULT_{name}"),
+            value: value.to_owned(),
+            accepted: "a whole number from 0 on",
+        })
+    }
+
     /// All variables.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
@@ -175,6 +192,18 @@ mod tests {
         assert_eq!(check("90"), Ok(Some(Duration::from_secs(90))));
         assert_eq!(check("1m30s"), Ok(Some(Duration::from_secs(90))));
         assert!(check("soon").is_err());
+    }
+
+    #[test]
+    fn reads_counts_without_signs() {
+        let check =
+            |value: &str| environment(&[("BAO_MAX_RETRIES", value)]).vault_count("MAX_RETRIES");
+        assert_eq!(check("5"), Ok(Some(5)));
+        assert_eq!(check("0"), Ok(Some(0)));
+        assert_eq!(check(""), Ok(None));
+        for wrong in ["-1", "+1", "many", "4294967296"] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where applications are answered: requests to Vault with the agent's token, metrics, readiness, and the request
 //! to end. How connections come in is the business of `door`, how bytes become requests of `http`, how they reach the
-//! server of `proxy`, and what is kept of answers of `cache`.
+//! server of `proxy`, how often of `tries`, and what is kept of answers of `cache`.
 
 mod cache;
 mod door;
@@ -10,6 +10,7 @@ mod keeping;
 mod metrics;
 mod proxy;
 mod tls;
+mod tries;
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -85,6 +86,8 @@ pub struct ProxyRules {
     pub use_token: UseAutoAuthToken,
     /// Whether leased answers are kept.
     pub caching: Caching,
+    /// How often a request is tried again.
+    pub retries: u32,
 }
 
 /// What all listeners have in common.

@@ -77,6 +77,8 @@ pub struct Plan {
     pub use_token: UseAutoAuthToken,
     /// Whether answers with a lease are kept for them.
     pub caching: Caching,
+    /// How often one of their requests is tried again.
+    pub proxy_retries: u32,
 }
 
 /// Why there is nothing that the agent could do.
@@ -230,6 +232,10 @@ pub fn plan(
         } else {
             Caching::Off
         },
+        proxy_retries: environment
+            .vault_count("MAX_RETRIES")
+            .map_err(ConnectionError::from)?
+            .unwrap_or(config.vault.num_retries),
         hands_over: if config.exit_after_auth {
             Rule::On
         } else {

@@ -3,7 +3,7 @@
 use crate::reading::{Block, Unknown};
 use crate::writing::Object;
 
-/// Retries of a template's read when the configuration names none.
+/// Retries when the configuration names none.
 pub const DEFAULT_NUM_RETRIES: u32 = 12;
 
 /// The block `vault`. Flags and the environment come before each of its settings.
@@ -25,7 +25,8 @@ pub struct Server {
     pub tls_skip_verify: bool,
     /// The namespace of all calls.
     pub namespace: Option<String>,
-    /// How often a template's read is tried again: 12 when absent or 0 in the file, none for −1.
+    /// How often a template's read and a request of an application through the listener are tried again: 12 when
+    /// absent or 0 in the file, none for −1.
     pub num_retries: u32,
 }
 

@@ -176,28 +176,41 @@ impl Client {
         answer
     }
 
-    /// Sends a request and gives back the head of whatever comes; the body is read by the caller, however long it
-    /// is. `body` takes the place of the request's own; such a request is not sent a second time, so a redirect of
-    /// it is an error.
-    ///
-    /// There is a time limit only without `body`: how fast that comes is the caller's to know.
+    /// Sends a request and gives back the head of whatever comes within `limit`; the body is read by the caller,
+    /// however long it is.
     ///
     /// # Errors
     /// There is no answer, or it is a redirect that is not followed.
-    pub async fn open(
+    pub async fn open(&self, request: &Request, limit: Duration) -> Result<OpenAnswer, Error> {
+        self.open_with(request, None, limit).await
+    }
+
+    /// The same with a body that is still coming in, in place of the request's own. Such a request is not sent a
+    /// second time, so a redirect of it is an error. There is no time limit: how fast the body comes is the caller's
+    /// to know.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a redirect.
+    pub async fn open_streaming(
+        &self,
+        request: &Request,
+        body: BodyStream,
+    ) -> Result<OpenAnswer, Error> {
+        self.open_with(request, Some(body), Duration::MAX).await
+    }
+
+    async fn open_with(
         &self,
         request: &Request,
         body: Option<BodyStream>,
+        limit: Duration,
     ) -> Result<OpenAnswer, Error> {
         let url = self.url_of(request);
-        let timeout = self.inner.settings.timeout;
-        let limit = if body.is_some() {
-            Duration::MAX
-        } else {
-            timeout
+        let sending = async {
+            self.inner.pace.wait().await;
+            self.head(request, &url, body).await
         };
-        let opened = tokio::time::timeout(limit, self.head(request, &url, body)).await;
-        let failed = match opened {
+        let failed = match tokio::time::timeout(limit, sending).await {
             Ok(Ok(response)) => {
                 let status = response.status().as_u16();
                 self.inner.requests.note("proxy", Ok(status));
@@ -206,7 +219,7 @@ impl Client {
                 let mut asked = Request::new(request.method.clone(), request.path.clone());
                 asked.namespace.clone_from(&request.namespace);
                 return Ok(OpenAnswer {
-                    status: response.status().as_u16(),
+                    status,
                     headers: streaming::texts(response.headers()),
                     response,
                     broken: Box::new(move |error| {
@@ -216,7 +229,7 @@ impl Client {
             }
             Ok(Err(failure)) => failure,
             Err(_) => Failure::NoAnswer {
-                why: NoAnswer::TimedOut(timeout),
+                why: NoAnswer::TimedOut(limit),
                 source: None,
             },
         };
@@ -291,11 +304,7 @@ impl Client {
 
     /// Makes an error of an answer that is not success.
     pub(crate) fn refused(&self, request: &Request, answer: &RawAnswer) -> Error {
-        let retry_after = answer.header("retry-after").and_then(|text| {
-            let seconds: u64 = text.trim().parse().ok()?;
-            // A server cannot ask for more than an hour: nobody would wait for it.
-            Some(Duration::from_secs(seconds.min(3600)))
-        });
+        let retry_after = retry_after(answer.header("retry-after"));
         let refusal = Refusal::of(answer);
         let failure = match answer.status {
             429 => Failure::RateLimited {
@@ -499,6 +508,13 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.inner.settings.address)
     }
+}
+
+/// The pause that a header `Retry-After` asks for.
+pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
+    let seconds: u64 = header?.trim().parse().ok()?;
+    // A server cannot ask for more than an hour: nobody would wait for it.
+    Some(Duration::from_secs(seconds.min(3600)))
 }
 
 /// A namespace as the header wants it: no slash in front, one at the end.

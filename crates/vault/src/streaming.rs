@@ -4,12 +4,14 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::header::HeaderMap;
 use tokio::sync::mpsc;
 
+use crate::client::retry_after;
 use crate::error::Error;
 
 /// At most so many pieces are on their way.
@@ -20,7 +22,7 @@ const PIECES: usize = 2;
 #[derive(Debug)]
 pub struct BodySender(mpsc::Sender<Vec<u8>>);
 
-/// The body, for [`crate::Client::open`].
+/// The body, for [`crate::Client::open_streaming`].
 #[derive(Debug)]
 pub struct BodyStream {
     pieces: mpsc::Receiver<Vec<u8>>,
@@ -91,6 +93,12 @@ impl OpenAnswer {
             .iter()
             .find(|(found, _)| found == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The pause that the server asks for before the next try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.header("retry-after"))
     }
 
     /// The next piece of the body; none at its end.

@@ -372,6 +372,20 @@ async fn one_connection_serves_requests_one_after_another_unless_it_shall_be_clo
 }
 
 #[tokio::test]
+async fn requests_that_are_passed_on_keep_to_the_rate_as_all_others_do() {
+    let server = Scripted::start(vec![ok(), ok()]).await;
+    let mut settings = server.settings();
+    settings.rate_limit = "2:1".parse().ok();
+    let client = Client::new(settings).unwrap();
+    let begun = std::time::Instant::now();
+    client.call(&Request::get("a")).await.unwrap();
+    let limit = Duration::from_secs(10);
+    let opened = client.open(&Request::get("a"), limit).await.unwrap();
+    assert_eq!(opened.status, 200);
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+}
+
+#[tokio::test]
 async fn a_proxy_is_used_where_the_settings_say_so() {
     let proxy = Scripted::start(vec![ok()]).await;
     let mut settings = Settings::new("http://vault.example:8200".parse().unwrap());

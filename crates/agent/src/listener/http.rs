@@ -204,6 +204,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         in_time(BODY_TIME, self.piece()).await
     }
 
+    /// Waits until the client has closed its side. What it sends meanwhile is kept for the next request.
+    pub(super) async fn left(&mut self) {
+        while self.buffer.len() <= HEAD_LIMIT {
+            if !self.more().await.unwrap_or_default() {
+                return;
+            }
+        }
+        // It has sent so much that it is there, and the rest waits in the kernel.
+        std::future::pending::<()>().await;
+    }
+
     /// Writes an answer.
     pub(super) async fn write(&mut self, response: &HttpResponse) -> std::io::Result<()> {
         let length = u64::try_from(response.body.len()).ok();
@@ -511,6 +522,22 @@ mod tests {
             };
             let (_open, taken) = tokio::join!(sending, taking);
             assert_eq!(taken, size);
+        });
+    }
+
+    #[test]
+    fn a_client_that_has_gone_is_noticed_and_one_that_goes_on_is_not_lost() {
+        run(async {
+            let (ours, mut theirs) = tokio::io::duplex(4096);
+            let mut connection = Connection::new(ours);
+            let request = b"GET /next HTTP/1.1\r\n\r\n";
+            theirs.write_all(request).await.unwrap();
+            let waited = tokio::time::timeout(Duration::from_secs(1), connection.left()).await;
+            assert!(waited.is_err(), "it is there");
+            drop(theirs);
+            connection.left().await;
+            let next = connection.head().await.unwrap().unwrap();
+            assert_eq!(next.path, "/next");
         });
     }
 

@@ -18,8 +18,12 @@ use crate::{
         cache::{Asked, Key, blanked},
         head::{self, HttpRequest},
         http::{Connection, Fault, HttpResponse, Taken, WHOLE_LIMIT, passed_on},
+        tries::{Brought, Tries},
     },
 };
+
+/// So much of the body of a failing answer is kept while the request is tried again, in bytes.
+const REFUSAL_LIMIT: usize = 4096;
 
 /// What goes back to the application.
 pub(super) enum Reply {
@@ -99,23 +103,23 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
             if !body.is_empty() {
                 outgoing.body = Some(RequestBody::new(body.to_vec()));
             }
-            (desk.client.open(&outgoing, None).await, body)
+            (deliver(desk, &outgoing, connection).await, body)
         }
         Taken::Part(first) => {
             let length = request.length();
             let answered = upload(desk, &outgoing, length, first, connection).await?;
-            (answered, Zeroizing::default())
+            (answered.map(Begun::from), Zeroizing::default())
         }
     };
     Ok(match answered {
         Err(error) => failed(desk, &error),
-        Ok(answer) => {
+        Ok(begun) => {
             let asked = Asked {
                 path: &path,
                 namespace: outgoing_namespace(desk, request),
                 token: token.as_ref(),
             };
-            answer_of(desk, &asked, &sent, key, answer).await
+            answer_of(desk, &asked, &sent, key, begun).await
         }
     })
 }
@@ -163,6 +167,72 @@ fn failed(desk: &Desk, error: &leasehold_vault::Error) -> Reply {
     Reply::Whole(HttpResponse::errors(500, &[&words]))
 }
 
+/// An answer, and what was taken of its body.
+struct Begun {
+    first: Zeroizing<Vec<u8>>,
+    answer: OpenAnswer,
+}
+
+impl From<OpenAnswer> for Begun {
+    fn from(answer: OpenAnswer) -> Self {
+        Self {
+            first: Zeroizing::default(),
+            answer,
+        }
+    }
+}
+
+/// Sends a request whose body is there, and again while what comes may pass. An application that has gone meanwhile
+/// is given what there is.
+async fn deliver<S: AsyncRead + AsyncWrite + Unpin>(
+    desk: &Desk,
+    outgoing: &Request,
+    connection: &mut Connection<S>,
+) -> Result<Begun, leasehold_vault::Error> {
+    let mut tries = Tries::new(desk.rules.retries, desk.client.settings().timeout);
+    loop {
+        let answered = desk.client.open(outgoing, tries.limit()).await;
+        let brought = Brought::by(&outgoing.path, &answered);
+        let pause = tries.pause(brought, &mut *desk.chance.borrow_mut());
+        let mut begun = answered.map(Begun::from);
+        let Some(pause) = pause else {
+            return begun;
+        };
+        let why = match &mut begun {
+            Ok(begun) => {
+                // An answer that was read leaves its connection to the next try.
+                let _ = tokio::time::timeout(tries.limit(), begun.read()).await;
+                format!("status {}", begun.answer.status)
+            }
+            Err(error) => answers::kind_name(error).to_owned(),
+        };
+        desk.log.debug(
+            PROXY,
+            format!("a request is tried again in {pause:.1?}: {why}"),
+        );
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = connection.left() => {
+                let words = "a request is not tried again: the application has gone";
+                desk.log.debug(PROXY, words);
+                return begun;
+            }
+        }
+    }
+}
+
+impl Begun {
+    /// Takes what there is of a refusal's body; what is longer than any is left.
+    async fn read(&mut self) {
+        while self.first.len() < REFUSAL_LIMIT {
+            match self.answer.chunk().await {
+                Ok(Some(piece)) => self.first.extend_from_slice(&Zeroizing::new(piece)),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+}
+
 /// Sends a request whose body is still coming in.
 async fn upload<S: AsyncRead + AsyncWrite + Unpin>(
     desk: &Desk,
@@ -173,7 +243,7 @@ async fn upload<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Result<OpenAnswer, leasehold_vault::Error>, Fault> {
     let limit = desk.client.settings().timeout;
     let (sender, stream) = BodyStream::new(length);
-    let opened = desk.client.open(outgoing, Some(stream));
+    let opened = desk.client.open_streaming(outgoing, stream);
     tokio::pin!(opened);
     let sending = async move {
         let mut piece = Some(first);
@@ -204,8 +274,9 @@ async fn answer_of(
     asked: &Asked<'_>,
     sent: &[u8],
     key: Option<Key>,
-    mut answer: OpenAnswer,
+    begun: Begun,
 ) -> Reply {
+    let Begun { first, mut answer } = begun;
     let status = answer.status;
     {
         let counts = &mut desk.shared.borrow_mut().counts;
@@ -243,11 +314,11 @@ async fn answer_of(
             status,
             headers,
             length,
-            first: Zeroizing::default(),
+            first,
             rest: answer,
         }));
     }
-    let mut body = Zeroizing::new(Vec::new());
+    let mut body = first;
     loop {
         if body.len() > WHOLE_LIMIT {
             return Reply::Passing(Box::new(Passing {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use leasehold_testkit::{OpenBao, net::Identity, openbao, process, wait};
+use leasehold_testkit::{net::Identity, process, wait};
 use rustix::process::Signal;
 
 use crate::{
@@ -243,22 +243,7 @@ fn a_name_without_address_is_waited_for() {
 
 #[test]
 fn a_restart_of_the_server_in_one_run_is_survived() {
-    let bao = OpenBao::start_with(openbao::Settings {
-        storage: openbao::Storage::Disk,
-        ..openbao::Settings::default()
-    });
-    bao.write(
-        "sys/mounts/secret",
-        &serde_json::json!({"type": "kv", "options": {"version": "2"}}),
-    );
-    let mut place = Place::on(bao, "1h", "24h");
-    wait::until_true("the new mount takes writes", DEADLINE, || {
-        let body = serde_json::json!({"data": {"k": "one"}});
-        let answer = place
-            .bao
-            .request("PUT", READ.trim_start_matches("/v1/"), Some(&body));
-        answer.status < 300
-    });
+    let mut place = Place::on_disk();
     place.configure("config.hcl", &format!("{APP} {EVERY_SECOND} {NATIVE}"));
     let mut agent = place.start("config.hcl");
     await_value(&place, "one");

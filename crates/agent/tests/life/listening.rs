@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// One request to the agent's listener; status, head and body.
-fn ask(port: u16, request: &str) -> Option<(u16, String, String)> {
+pub(crate) fn ask(port: u16, request: &str) -> Option<(u16, String, String)> {
     exchange(TcpStream::connect(("127.0.0.1", port)).ok()?, request)
 }
 

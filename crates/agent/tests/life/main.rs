@@ -12,5 +12,6 @@ mod listening;
 mod notifying;
 mod place;
 mod reloading;
+mod retrying;
 mod sinks;
 mod tls;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use leasehold_testkit::{OpenBao, Postgres, process, scratch::Scratch, wait};
+use leasehold_testkit::{OpenBao, Postgres, openbao, process, scratch::Scratch, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -67,6 +67,25 @@ impl Place {
     pub(crate) fn with_secret(value: &str) -> Self {
         let place = Self::new("1h", "24h");
         place.secret(value);
+        place
+    }
+
+    /// The same on a server that can be sealed and keeps what it has over a restart.
+    pub(crate) fn on_disk() -> Self {
+        let bao = OpenBao::start_with(openbao::Settings {
+            storage: openbao::Storage::Disk,
+            ..openbao::Settings::default()
+        });
+        bao.write(
+            "sys/mounts/secret",
+            &json!({"type": "kv", "options": {"version": "2"}}),
+        );
+        let place = Self::on(bao, "1h", "24h");
+        wait::until_true("the new mount takes writes", DEADLINE, || {
+            let body = json!({"data": {"k": "one"}});
+            let answer = place.bao.request("PUT", "secret/data/app", Some(&body));
+            answer.status < 300
+        });
         place
     }
 
