@@ -81,6 +81,8 @@ pub(super) struct Cache {
     entries: BTreeMap<Key, Stored>,
     bytes: usize,
     root: Option<Fingerprint>,
+    /// Whether what hangs on the agent's token is kept: not any more once all of it was cleared, until the next login.
+    rooted: bool,
 }
 
 /// What an answer came from.
@@ -171,6 +173,7 @@ impl Cache {
         let root = token.map(|token| Fingerprint::of(token.expose()));
         if self.root != root {
             self.root = root;
+            self.rooted = true;
             self.retain(|_, stored| stored.root.is_none() || stored.root == root);
         }
     }
@@ -259,7 +262,7 @@ impl Cache {
     /// Whether the agent manages a token, and which of its own that one hangs on.
     fn manages(&self, token: Fingerprint) -> Option<Option<Fingerprint>> {
         if self.root == Some(token) {
-            return Some(Some(token));
+            return self.rooted.then_some(Some(token));
         }
         self.entries
             .values()
@@ -328,7 +331,10 @@ impl Cache {
 
     pub(super) fn clear(&mut self, what: &Clear<'_>) {
         match what {
-            Clear::All => self.retain(|_, _| false),
+            Clear::All => {
+                self.rooted = false;
+                self.retain(|_, _| false);
+            }
             Clear::Path { prefix, namespace } => {
                 let namespace = canonical(namespace);
                 self.retain(|_, stored| {
@@ -420,6 +426,7 @@ impl Cache {
 
     /// A token is gone, and with it its leases and its children with theirs.
     fn drop_token(&mut self, token: Fingerprint) {
+        self.rooted &= self.root != Some(token);
         let mut gone = BTreeSet::from([token]);
         loop {
             let before = gone.len();

@@ -193,6 +193,30 @@ fn renews_a_kept_lease_for_as_long_as_it_gives_it_out() {
 }
 
 #[test]
+fn after_all_was_cleared_leases_are_kept_again_from_the_next_login_on() {
+    let place = Place::new("5s", "10s");
+    let postgres = Postgres::start();
+    place.database(&postgres, "60s", "1h");
+    let (_agent, port) = listening(&place, &place.bao.address(), PLAIN, OWN_TOKEN);
+    let is_hit = || {
+        let (status, head, body) = ask(port.number(), "GET /v1/database/creds/app").unwrap();
+        assert_eq!(status, 200, "{body}");
+        head.contains("X-Cache: HIT")
+    };
+    wait::until_true("an answer is kept", DEADLINE, is_hit);
+    let clear = "POST /agent/v1/cache-clear\r\nContent-Length: 14\r\n\r\n{\"type\":\"all\"}";
+    let (old, hits) = wait::until("no login in between", DEADLINE, || {
+        let before = place.file("token");
+        assert_eq!(ask(port.number(), clear).unwrap().0, 200);
+        let hits = [is_hit(), is_hit(), is_hit()];
+        (place.file("token") == before).then_some((before, hits))
+    });
+    assert_eq!(hits, [false; 3]);
+    wait::until_true("the next login", DEADLINE, || place.file("token") != old);
+    wait::until_true("an answer is kept again", DEADLINE, is_hit);
+}
+
+#[test]
 fn equal_requests_at_the_same_time_reach_the_server_once() {
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();

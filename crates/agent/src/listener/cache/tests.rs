@@ -243,6 +243,34 @@ fn clears_by_path_token_accessor_and_lease() {
 }
 
 #[test]
+fn after_all_was_cleared_nothing_is_kept_until_the_next_login() {
+    for what in [Clear::All, Clear::Token("agent")] {
+        let mut world = World::new();
+        let own = world.own.clone();
+        let before = world.lease("db/creds/a", &own);
+        world.cache.clear(&what);
+        world.cache.follow(Some(&own));
+        let after = world.lease("db/creds/a", &own);
+        let (made, child) = world.child("child", &own, false);
+        let below = world.lease("db/creds/b", &child);
+        let keys = [before, after, made, below];
+        assert_eq!(keys.map(|key| world.has(key)), [false; 4]);
+        assert_eq!(world.cache.wakes(), None, "nothing is renewed");
+        let (orphan, _) = world.child("orphan", &own, true);
+        assert!(world.has(orphan), "it hangs on nothing");
+        let next = token("next");
+        world.cache.follow(Some(&next));
+        let lease = world.lease("db/creds/a", &next);
+        assert!(world.has(lease));
+    }
+    let mut world = World::new();
+    let own = world.own.clone();
+    world.cache.clear(&Clear::Token("another"));
+    let lease = world.lease("db/creds/a", &own);
+    assert!(world.has(lease));
+}
+
+#[test]
 fn the_agents_token_is_not_in_what_an_application_reads_about_it() {
     let own = token("s.agent");
     let body = br#"{"data":{"id":"s.agent","accessor":"a1","ttl":5},"auth":null}"#;
