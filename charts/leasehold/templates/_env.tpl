@@ -18,6 +18,7 @@
   "AGENT_INJECT_AGENT_MODE" $agent.mode
   "AGENT_INJECT_AGENT_GATE" $agent.gate
   "AGENT_INJECT_AGENT_WAIT_TIMEOUT" $agent.waitTimeout
+  "AGENT_INJECT_AGENT_LOGIN_SPREAD" $agent.loginSpread
   "AGENT_INJECT_TOKEN_SOURCE" $agent.tokenSource
   "AGENT_INJECT_TOKEN_AUDIENCE" $agent.tokenAudience
   "AGENT_INJECT_TOKEN_EXPIRATION" $agent.tokenExpiration

@@ -370,6 +370,9 @@ fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Se
             first: min,
             largest: max,
         },
+        login_spread: stanza
+            .and_then(|stanza| stanza.login_spread)
+            .unwrap_or_default(),
         exit_on_login_error: rule(method.exit_on_err),
         exit_on_refusal: rule(config.template_config.exit_on_retry_failure),
         exit_when_complete: rule(config.exit_after_auth),

@@ -315,6 +315,7 @@ impl Session {
             name: self.plan.name.clone(),
             logged_in: self.machine.token().usable().is_some(),
             logins: self.machine.token().generation().unwrap_or_default(),
+            first_login: self.machine.token().first_login().map(Moment::since_start),
             token_ends: self.machine.token().ends().map(Moment::since_start),
             token_next: self.machine.token().next_renewal().map(Moment::since_start),
             complete: self.machine.is_complete(),

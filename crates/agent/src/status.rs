@@ -27,6 +27,9 @@ pub struct LoginStatus {
     pub logged_in: bool,
     /// How many logins there were, those of earlier runs included.
     pub logins: u32,
+    /// When the first login comes, while it is put off (`login_spread`).
+    #[serde(default)]
+    pub first_login: Option<Duration>,
     /// When the token ends.
     pub token_ends: Option<Duration>,
     /// When it is next renewed or replaced.
@@ -140,6 +143,23 @@ impl Status {
             .map(|error| error.text.as_str())
     }
 
+    /// What an agent waits for that is not ready, for people: the last error, a first login that is put off, or an
+    /// answer.
+    #[must_use]
+    pub fn awaits(&self, now: Moment) -> String {
+        if let Some(trouble) = self.trouble() {
+            return trouble.to_owned();
+        }
+        let put_off = self.logins.iter().filter_map(|login| login.first_login);
+        put_off.min().map_or_else(
+            || "the agent is still waiting for answers of the server".to_owned(),
+            |at| {
+                let when = from_now(Some(at), now);
+                format!("the first login comes {when}, as `login_spread` has it")
+            },
+        )
+    }
+
     /// Why the agent is not ready, in words; none when everything is rendered, each login has a good token, and no
     /// lease that a file was made of has ended.
     #[must_use]
@@ -190,6 +210,8 @@ impl Status {
                     from_now(login.token_ends, now),
                     from_now(login.token_next, now)
                 )
+            } else if login.first_login.is_some() {
+                format!("no token, first login {}", from_now(login.first_login, now))
             } else {
                 "no token".to_owned()
             };
@@ -237,7 +259,7 @@ fn count_from(value: &mut serde_json::Value, now: Moment) {
             for (key, value) in object.iter_mut() {
                 let moment = matches!(
                     key.as_str(),
-                    "ends" | "next" | "token_ends" | "token_next" | "written"
+                    "ends" | "next" | "first_login" | "token_ends" | "token_next" | "written"
                 );
                 match serde_json::from_value::<Duration>(value.clone()) {
                     Ok(at) if moment => {
@@ -302,6 +324,23 @@ mod tests {
         let json = status().as_json(at(100));
         assert_eq!(json["logins"][0]["secrets"][0]["ends"], 50.0);
         assert_eq!(json["logins"][0]["templates"][0]["written"], -10.0);
+    }
+
+    #[test]
+    fn tells_when_a_first_login_comes_that_is_put_off() {
+        let mut waiting = status();
+        waiting.logins[0].logged_in = false;
+        waiting.logins[0].first_login = Some(Duration::from_secs(142));
+        let words = waiting.in_words(at(100));
+        let line = "login: no token, first login in 42 s";
+        assert!(words.lines().any(|said| said == line), "{words}");
+        waiting.logins[0].error = None;
+        assert_eq!(
+            waiting.awaits(at(100)),
+            "the first login comes in 42 s, as `login_spread` has it"
+        );
+        let json = waiting.as_json(at(100));
+        assert_eq!(json["logins"][0]["first_login"], 42.0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::{
     fs::inotify,
 };
 
-use crate::{state::StateFolder, status::Status};
+use crate::{clock, state::StateFolder, status::Status};
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -54,13 +54,10 @@ impl Awaited {
             Self::State(state) => {
                 let status = state.status().ok();
                 let status = status.and_then(|text| serde_json::from_str::<Status>(&text).ok());
-                match status {
-                    None => "the agent has not begun its work yet".to_owned(),
-                    Some(status) => status.trouble().map_or_else(
-                        || "the agent is still waiting for answers of the server".to_owned(),
-                        str::to_owned,
-                    ),
-                }
+                status.map_or_else(
+                    || "the agent has not begun its work yet".to_owned(),
+                    |status| status.awaits(clock::now()),
+                )
             }
             Self::Files(files) => {
                 let missing: Vec<String> = files

@@ -1,5 +1,7 @@
 //! The `leasehold` block: what our injector tells our agent and no other agent knows.
 
+use std::time::Duration;
+
 use crate::auto_auth::Method;
 use crate::notify::Notify;
 use crate::reading::{Block, Unknown};
@@ -19,6 +21,9 @@ pub struct Leasehold {
     pub revoke_on_exit: Option<bool>,
     /// Whether an old token is revoked as soon as a new one took over.
     pub revoke_after_handover: bool,
+    /// The first login of an agent that finds nothing to adopt comes at a random moment below this; unset means
+    /// at once.
+    pub login_spread: Option<Duration>,
     /// Sentences that the agent logs first.
     pub findings: Vec<String>,
     /// Further logins, beside that of `auto_auth`; each name appears once.
@@ -77,6 +82,9 @@ impl Leasehold {
             state_dir: block.text("state_dir"),
             revoke_on_exit: block.flag("revoke_on_exit"),
             revoke_after_handover: block.flag("revoke_after_handover").unwrap_or_default(),
+            login_spread: block
+                .duration("login_spread")
+                .filter(|spread| !spread.is_zero()),
             findings: block.words("findings"),
             logins: block
                 .labelled_blocks("logins", &["name", "method", "vault"])
@@ -102,6 +110,7 @@ impl Leasehold {
             object.put("revoke_on_exit", revoke.to_string());
         }
         object.flag("revoke_after_handover", self.revoke_after_handover);
+        object.duration("login_spread", self.login_spread);
         object.texts("findings", &self.findings);
         object.objects("logins", self.logins.iter().map(Login::write));
         object.map("template_logins", &self.template_logins);

@@ -161,6 +161,7 @@ fn every_key_is_read() {
     let leasehold = config.leasehold.unwrap();
     assert_eq!(leasehold.mode, Some(Mode::Native));
     assert_eq!(leasehold.revoke_on_exit, Some(false));
+    assert_eq!(leasehold.login_spread, Some(Duration::from_secs(60)));
     assert_eq!(leasehold.findings, ["first, with a comma", "second"]);
     assert_eq!(leasehold.logins[0].name, "other");
     assert_eq!(leasehold.logins[0].method.kind, MethodKind::Jwt);

@@ -129,7 +129,11 @@ impl Injection<'_> {
         if is(&[&ours::GATE, &ours::WAIT_TIMEOUT]) {
             return matches!(agent.placement, Placement::Native(Some(_)));
         }
-        if is(&[&ours::REVOKE_AFTER_HANDOVER, &ours::SECRETS_SIZE]) {
+        if is(&[
+            &ours::REVOKE_AFTER_HANDOVER,
+            &ours::SECRETS_SIZE,
+            &ours::LOGIN_SPREAD,
+        ]) {
             return agent.flavour == Flavour::Leasehold;
         }
         if is(&[&ours::TOKEN_AUDIENCE, &ours::TOKEN_EXPIRATION]) {
@@ -309,6 +313,9 @@ fn setting(annotation: &'static Annotation, settings: &Settings) -> Option<Strin
     }
     if is(&ours::WAIT_TIMEOUT) {
         return Some(format!("{}s", settings.agent_wait_seconds));
+    }
+    if is(&ours::LOGIN_SPREAD) {
+        return Some(format!("{}s", settings.agent_login_spread_seconds));
     }
     if is(&ours::TOKEN_EXPIRATION) {
         return Some(match settings.token_expiration_seconds {

@@ -158,6 +158,8 @@ pub struct Settings {
     pub agent_gate: Gate,
     /// `--agent-wait-timeout`, in seconds: how long the gate's hook waits for the first files.
     pub agent_wait_seconds: u32,
+    /// `--agent-login-spread`, in seconds: the first login comes at a random moment below it.
+    pub agent_login_spread_seconds: u32,
     /// `--token-source`
     pub token_source: TokenSource,
     /// `--token-audience`; empty means the API server's own audience.
@@ -261,6 +263,7 @@ impl Default for Settings {
             agent_mode: Mode::Auto,
             agent_gate: Gate::Hook,
             agent_wait_seconds: 10,
+            agent_login_spread_seconds: 0,
             token_source: TokenSource::Projected,
             token_audience: "vault".to_owned(),
             token_expiration_seconds: 600,

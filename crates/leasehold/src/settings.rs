@@ -121,6 +121,7 @@ pub fn injection(parsed: &Parsed, address: Address) -> Result<Settings, Settings
             _ => Gate::Hook,
         },
         agent_wait_seconds: seconds(parsed, "agent-wait-timeout", 1, 3_600)?,
+        agent_login_spread_seconds: seconds(parsed, "agent-login-spread", 0, 3_600)?,
         token_source: match parsed.text("token-source") {
             "pod" => TokenSource::Pod,
             _ => TokenSource::Projected,

@@ -37,6 +37,8 @@ pub enum Rule {
 pub struct Settings {
     /// Pauses after failed logins.
     pub login: LoginPauses,
+    /// The first login of an agent that starts from nothing comes at a random moment below this.
+    pub login_spread: Duration,
     /// `exit_on_err` of the method: the first failed login ends the agent.
     pub exit_on_login_error: Rule,
     /// `exit_on_retry_failure`: a definite refusal ends the agent, until everything was rendered once.
@@ -207,7 +209,8 @@ impl Machine {
 
     fn take_in(&mut self, event: Event, now: Moment) {
         match event {
-            Event::Start | Event::Tick => {}
+            Event::Start => self.start(now),
+            Event::Tick => {}
             Event::Adopt {
                 generation,
                 secrets,
@@ -284,6 +287,26 @@ impl Machine {
             }
             Event::Stop(stop) => self.stop(now, stop),
         }
+    }
+
+    /// Agents that start together are not to log in together, where a spread is asked for. Any later login has a
+    /// moment of its own already: the token's end, or a jittered pause.
+    fn start(&mut self, now: Moment) {
+        let spread = self.settings.login_spread;
+        if spread.is_zero() {
+            return;
+        }
+        let pause = between(&mut *self.chance, Duration::ZERO, spread);
+        self.token.log_in_first_at(now + pause);
+        self.say(Line::new(
+            Level::Info,
+            AUTH,
+            format!(
+                "the first login comes in {}, at a random moment within {} (`login_spread`)",
+                seconds(pause),
+                seconds(spread)
+            ),
+        ));
     }
 
     fn adopt(&mut self, now: Moment, generation: Generation, secrets: &[AdoptedSecret]) {
@@ -469,6 +492,8 @@ fn seconds(duration: Duration) -> String {
 }
 
 mod answers;
+#[cfg(test)]
+mod first_login;
 #[cfg(test)]
 mod fleet;
 mod settle;

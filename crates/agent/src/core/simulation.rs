@@ -106,6 +106,7 @@ pub(crate) fn settings(templates: usize) -> Settings {
             first: seconds(1),
             largest: seconds(300),
         },
+        login_spread: Duration::ZERO,
         exit_on_login_error: Rule::Off,
         exit_on_refusal: Rule::On,
         exit_when_complete: Rule::Off,

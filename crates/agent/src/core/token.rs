@@ -87,6 +87,8 @@ pub struct LoginPauses {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Login {
     Idle,
+    /// The first one, which keeps away from those of other agents.
+    FirstAt(Moment),
     At(Moment),
     Running,
 }
@@ -149,6 +151,20 @@ impl TokenKeeper {
         }
     }
 
+    /// Puts the first login off until then.
+    pub const fn log_in_first_at(&mut self, at: Moment) {
+        self.login = Login::FirstAt(at);
+    }
+
+    /// When the first login comes, while it is put off.
+    #[must_use]
+    pub const fn first_login(&self) -> Option<Moment> {
+        match self.login {
+            Login::FirstAt(at) => Some(at),
+            Login::Idle | Login::At(_) | Login::Running => None,
+        }
+    }
+
     /// Takes over the token of an earlier run, which is looked up before it is trusted.
     pub fn adopt(&mut self, now: Moment, generation: Generation) {
         self.last_generation = generation;
@@ -197,7 +213,7 @@ impl TokenKeeper {
     #[must_use]
     pub fn wakes(&self) -> Option<Moment> {
         let login = match self.login {
-            Login::At(at) => Some(at),
+            Login::At(at) | Login::FirstAt(at) => Some(at),
             Login::Idle | Login::Running => None,
         };
         let check = match self.held.as_ref().map(|held| held.check) {
@@ -232,7 +248,7 @@ impl TokenKeeper {
             }
         }
         match self.login {
-            Login::At(at) if at <= now => {
+            Login::At(at) | Login::FirstAt(at) if at <= now => {
                 self.login = Login::Running;
                 Some(TokenTodo::LogIn)
             }
@@ -268,9 +284,10 @@ impl TokenKeeper {
         self.failed_logins.steps()
     }
 
-    /// The credentials for the login have changed, or somebody asks for a new login: it is due now.
+    /// The credentials for the login have changed, or somebody asks for a new login: it is due now, unless the
+    /// first one is still to come, which uses the new credentials anyway.
     pub fn log_in_again(&mut self, now: Moment) {
-        if self.login != Login::Running {
+        if !matches!(self.login, Login::Running | Login::FirstAt(_)) {
             self.login = Login::At(now);
         }
     }

@@ -95,6 +95,39 @@ fn adopts_token_and_leases_after_a_kill() {
 }
 
 #[test]
+fn a_first_login_that_is_put_off_is_told_obeys_a_signal_and_is_spared_to_who_adopts() {
+    let place = Place::with_secret("one");
+    let native = |spread: &str| NATIVE.replace("mode", &format!("{spread} mode"));
+    let spread = native("login_spread = \"100h\"");
+    place.configure("spread.hcl", &format!("{APP} {spread}"));
+    let mut agent = place.start("spread.hcl");
+    place.await_log("at a random moment within 360000s (`login_spread`)");
+    let told = |words: &[&str]| {
+        let config = place.path("spread.hcl").display().to_string();
+        let output = place.run(&[words, &["--config", &config]].concat());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    place.await_file("state/status.json");
+    let status = told(&["status"]);
+    assert!(status.contains("no token, first login in "), "{status}");
+    let waited = told(&["wait", "--timeout", "0s"]);
+    assert!(waited.contains("the first login comes in "), "{waited}");
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.ends(), 0);
+    assert_eq!(place.requests("auth/approle/login"), 0);
+
+    place.configure("at-once.hcl", &format!("{APP} {NATIVE}"));
+    let mut agent = place.start("at-once.hcl");
+    place.await_file("app");
+    place.await_file("state/ready");
+    agent.signal(Signal::KILL);
+    assert_eq!(agent.ends(), 128 + 9);
+    let _adopting = place.start("spread.hcl");
+    place.await_log("continuing with the token of an earlier run");
+    assert_eq!(place.requests("auth/approle/login"), 1);
+}
+
+#[test]
 fn hands_token_and_leases_from_init_to_sidecar_without_fetching_twice() {
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();

@@ -174,6 +174,7 @@ leasehold {
   state_dir             = "/home/vault/.leasehold"
   revoke_on_exit        = false
   revoke_after_handover = true
+  login_spread          = "1m"
   findings              = ["first, with a comma", "second"]
   logins "other" {
     method "jwt" { config { path = "/jwt" } }

@@ -5,6 +5,7 @@
 //! read of the result becomes a finding.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -200,6 +201,8 @@ fn ours(role: Role, spec: &Spec<'_>, report: &Report) -> Leasehold {
         state_dir: (hands_over(spec) || role != Role::Init).then(|| STATE_DIR.to_owned()),
         revoke_on_exit: Some(revoke),
         revoke_after_handover: spec.agent.revoke_after_handover,
+        login_spread: Some(Duration::from_secs(spec.agent.login_spread_seconds))
+            .filter(|spread| !spread.is_zero()),
         findings: report.summary(),
         logins: spec
             .further

@@ -76,6 +76,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) token: TokenPlan<'a>,
     /// How long the gate waits, in seconds.
     pub(crate) wait_seconds: u64,
+    /// The first login comes at a random moment below so many seconds.
+    pub(crate) login_spread_seconds: u64,
     /// Whether replaced credentials are revoked at once.
     pub(crate) revoke_after_handover: bool,
     /// Whether a listener may run on the host's network.
@@ -116,7 +118,14 @@ impl<'a> Agent<'a> {
             wait_seconds: read_seconds(
                 reader,
                 &ours::WAIT_TIMEOUT,
+                1,
                 settings.agent_wait_seconds.into(),
+            ),
+            login_spread_seconds: read_seconds(
+                reader,
+                &ours::LOGIN_SPREAD,
+                0,
+                settings.agent_login_spread_seconds.into(),
             ),
             revoke_after_handover: false,
             allow_listener: false,
@@ -198,6 +207,36 @@ impl<'a> Agent<'a> {
             (true, false) => Placement::Pair,
             (false, false) => Placement::SidecarOnly,
         };
+        self.note_spread(reader, container);
+    }
+
+    /// A spread that nobody follows, and one that the gate does not wait out.
+    fn note_spread(&self, reader: &mut Reader<'_, 'a>, container: &Container<'a>) {
+        let (spread, wait) = (self.login_spread_seconds, self.wait_seconds);
+        if spread == 0 {
+            return;
+        }
+        let annotation = &ours::LOGIN_SPREAD;
+        let unheard = if self.flavour == Flavour::Vault {
+            Some("Vault's agent logs in at once")
+        } else if container.configmap.is_some() {
+            Some("write `leasehold { login_spread = … }` into the ConfigMap's configuration")
+        } else {
+            None
+        };
+        if let Some(why) = unheard {
+            // A flag is for all pods; only who asked for this one wants to hear of it.
+            if reader.given(annotation).is_some() {
+                reader.warn(Code::NoEffect, annotation, format!("has no effect: {why}"));
+            }
+        } else if matches!(self.placement, Placement::Native(Some(_))) && spread >= wait {
+            let text = format!(
+                "the first login may come {spread} s after the agent's start, and {} lets the pod wait {wait} s: an \
+                 agent that is late is restarted and chooses a moment anew; let it wait longer than the spread",
+                ours::WAIT_TIMEOUT.full_name()
+            );
+            reader.warn(Code::Conflict, annotation, text);
+        }
     }
 
     fn read_gate(&self, reader: &mut Reader<'_, 'a>) -> Gate {
@@ -292,6 +331,7 @@ fn read_token_plan<'a>(reader: &mut Reader<'_, 'a>) -> TokenPlan<'a> {
     let expiration = read_seconds(
         reader,
         &ours::TOKEN_EXPIRATION,
+        1,
         settings.token_expiration_seconds.into(),
     );
     if expiration < SHORTEST_TOKEN && reader.given(&ours::TOKEN_EXPIRATION).is_some() {
@@ -308,22 +348,25 @@ fn read_token_plan<'a>(reader: &mut Reader<'_, 'a>) -> TokenPlan<'a> {
 fn read_seconds(
     reader: &mut Reader<'_, '_>,
     annotation: &'static crate::vocabulary::Annotation,
+    least: u64,
     default: u64,
 ) -> u64 {
     let Some(given) = reader.given(annotation) else {
         return default;
     };
-    match crate::go::duration::duration(given.value) {
-        Ok(nanos) if nanos > 0 => u64::try_from(nanos)
-            .unwrap_or_default()
-            .div_ceil(1_000_000_000),
+    let read = crate::go::duration::duration(given.value);
+    let read = read.map(|nanos| u64::try_from(nanos).map(|nanos| nanos.div_ceil(1_000_000_000)));
+    match read {
+        Ok(Ok(seconds)) if seconds >= least => seconds,
         Ok(_) => {
-            reader.report.deny_value(
-                Stage::Validate,
-                "a duration must be above zero",
-                given,
-                annotation.kind,
-            );
+            let words = if least > 0 {
+                "a duration must be above zero"
+            } else {
+                "a duration must not be below zero"
+            };
+            reader
+                .report
+                .deny_value(Stage::Validate, words, given, annotation.kind);
             default
         }
         Err(words) => {

@@ -63,6 +63,18 @@ pub static WAIT_TIMEOUT: Annotation = declare(
     },
     "How long the gate waits for the first secrets before the agent is restarted.",
 );
+/// `login-spread`
+pub static LOGIN_SPREAD: Annotation = declare(
+    "login-spread",
+    Kind::Duration,
+    Default::Flag {
+        flag: "agent-login-spread",
+        default: "0s",
+    },
+    "The first login comes at a random moment below this, so that many pods which start together do not log in \
+     together. An agent that goes on with the token of an earlier run does not wait. The gate has to wait longer: \
+     `leasehold.dev/agent-wait-timeout`. Only our agent knows it.",
+);
 /// `token-source`
 pub static TOKEN_SOURCE: Annotation = declare(
     "token-source",
@@ -183,6 +195,7 @@ pub static ALL: &[&Annotation] = &[
     &MODE,
     &GATE,
     &WAIT_TIMEOUT,
+    &LOGIN_SPREAD,
     &TOKEN_SOURCE,
     &TOKEN_AUDIENCE,
     &TOKEN_EXPIRATION,

@@ -153,6 +153,64 @@ fn the_gate_may_be_a_probe() {
 }
 
 #[test]
+fn a_spread_of_first_logins_is_handed_to_our_agent_and_no_pod_gets_one_unasked() {
+    let spread = |request: Request| {
+        let patched = request.patched();
+        config(patched.agent())["leasehold"]["login_spread"].clone()
+    };
+    assert_eq!(spread(Request::with(&[])), Value::Null);
+    let asked = [("leasehold.dev/login-spread", "5s")];
+    assert_eq!(spread(Request::with(&asked)), "5s");
+    let by_flag = |annotations: &[(&str, &str)]| {
+        Request::with(annotations).settings(|s| s.agent_login_spread_seconds = 4)
+    };
+    assert_eq!(spread(by_flag(&[])), "4s");
+    assert_eq!(
+        spread(by_flag(&[("leasehold.dev/login-spread", "0s")])),
+        Value::Null
+    );
+    let mut namespace = Request::with(&[]);
+    namespace
+        .namespace_annotations
+        .insert("leasehold.dev/login-spread".to_owned(), "3s".to_owned());
+    assert_eq!(spread(namespace), "3s");
+    // Nobody holds the application back, yet it waits for its files by itself.
+    let unheld = [("agent-pre-populate", "false")];
+    assert_eq!(spread(Request::with(&unheld)), Value::Null);
+    let denied = Request::with(&[("leasehold.dev/login-spread", "-1s")]).denied();
+    assert!(denied.contains("must not be below zero"), "{denied}");
+}
+
+#[test]
+fn a_spread_that_the_gate_does_not_wait_out_or_nobody_follows_is_told() {
+    const LATE: &str = "let it wait longer than the spread";
+    const UNHEARD: &str = "has no effect";
+    let check = |annotations: &[(&str, &str)], words: Option<&str>| {
+        let spread = [("leasehold.dev/login-spread", "60s")];
+        let patched = Request::with(&[&spread, annotations].concat()).patched();
+        for told in [LATE, UNHEARD] {
+            assert_eq!(
+                patched.has_finding(told),
+                words == Some(told),
+                "{annotations:?}: {told}"
+            );
+        }
+    };
+    check(&[], Some(LATE));
+    check(&[("leasehold.dev/agent-wait-timeout", "60s")], Some(LATE));
+    check(&[("leasehold.dev/agent-wait-timeout", "75s")], None);
+    check(&[("leasehold.dev/agent-gate", "probe")], Some(LATE));
+    check(&[("agent-pre-populate", "false")], None);
+    check(&[("leasehold.dev/agent-mode", "pair")], None);
+    check(&[("leasehold.dev/agent-flavour", "vault")], Some(UNHEARD));
+    check(&[("agent-configmap", "own")], Some(UNHEARD));
+    let flavour = ("leasehold.dev/agent-flavour", "vault");
+    let by_flag = Request::with(&[flavour]).settings(|s| s.agent_login_spread_seconds = 60);
+    let patched = by_flag.patched();
+    assert!(!patched.has_finding(UNHEARD), "a flag is for all pods");
+}
+
+#[test]
 fn without_pre_population_nothing_waits() {
     let patched = Request::with(&[("agent-pre-populate", "false")]).patched();
     assert_eq!(patched.injected, Injected::Native);

@@ -228,6 +228,14 @@ pub(super) const FLAGS: &[Flag] = &[
         "AGENT_WAIT_TIMEOUT",
         "How long the hook waits for the first files before the agent is restarted.",
     ),
+    ours(
+        "agent-login-spread",
+        Kind::Duration,
+        "0s",
+        "AGENT_LOGIN_SPREAD",
+        "The first login of an agent comes at a random moment below this, so that many pods which start together do \
+         not log in together. The gate has to wait longer: agent-wait-timeout.",
+    ),
     Flag {
         name: "token-source",
         kind: Kind::Choice(&["projected", "pod"]),

@@ -39,10 +39,25 @@ struct Fleet {
 
 impl Fleet {
     fn new(kind: Kind, token_ttl: u64, capacity: u64, retry_after: Option<Duration>) -> Self {
+        Self::spread(Duration::ZERO, kind, token_ttl, capacity, retry_after)
+    }
+
+    /// A fleet whose agents spread their first logins.
+    fn spread(
+        login_spread: Duration,
+        kind: Kind,
+        token_ttl: u64,
+        capacity: u64,
+        retry_after: Option<Duration>,
+    ) -> Self {
         let mut worlds = Vec::new();
         for seed in 0..AGENTS {
             let kinds = [(1, kind)];
-            let mut world = World::new(settings(1), vec![vec![1]], kinds, seed);
+            let settings = Settings {
+                login_spread,
+                ..settings(1)
+            };
+            let mut world = World::new(settings, vec![vec![1]], kinds, seed);
             world.server.token_ttl = token_ttl;
             worlds.push(world);
         }
@@ -176,6 +191,44 @@ fn a_mass_restart_against_a_server_of_limited_speed_spreads_out() {
             "{later} in one second after the first ten"
         );
     }
+}
+
+#[test]
+fn a_mass_restart_with_a_spread_has_no_peak_and_hardly_a_refusal() {
+    const SPREAD: u64 = 60;
+    let run = |login_spread: Duration, title: &str| {
+        let kind = Kind::Leased {
+            ttl: 3600,
+            max: 86_400,
+        };
+        let mut fleet = Fleet::spread(login_spread, kind, 3600, CAPACITY, None);
+        fleet.start();
+        fleet.run_until(at(1000 + 300));
+        let most = fleet.report(title, 0, 10);
+        let tries: u64 = fleet.tried.iter().sum();
+        println!("  {tries} logins tried for {AGENTS} agents");
+        assert_eq!(fleet.complete() as u64, AGENTS, "{title}");
+        (most, tries)
+    };
+    let (herd, tries_at_once) = run(
+        Duration::ZERO,
+        &format!("mass restart of {AGENTS} without a spread, {CAPACITY} logins/s"),
+    );
+    let (most, tries) = run(
+        seconds(SPREAD),
+        &format!("mass restart of {AGENTS} with a spread of {SPREAD} s, {CAPACITY} logins/s"),
+    );
+    println!("  at most {most} in one second, in place of {herd}");
+    assert_eq!(herd, AGENTS, "all in the first second");
+    assert!(
+        most < 2 * AGENTS / SPREAD,
+        "{most} in one second, twice the mean or more"
+    );
+    assert!(
+        tries < AGENTS + AGENTS / 5,
+        "{tries} logins tried for {AGENTS} agents"
+    );
+    assert!(tries_at_once > 2 * AGENTS, "{tries_at_once}");
 }
 
 #[test]
