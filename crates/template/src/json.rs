@@ -15,6 +15,8 @@ pub enum Numbers {
     AsText,
     /// `float64`, as in `parseJSON`.
     AsFloat,
+    /// `float64`, or nil where none can hold the number.
+    AsFloatOrNil,
 }
 
 /// Reads one JSON value with nothing but white space around it.
@@ -209,8 +211,11 @@ impl Reader<'_> {
         }
         let text = String::from_utf8_lossy(text);
         let number: f64 = text.parse().unwrap_or(f64::NAN);
-        if !number.is_finite() && self.out_of_range.is_none() {
-            self.out_of_range = Some(text.into_owned());
+        if !number.is_finite() {
+            if self.numbers == Numbers::AsFloatOrNil {
+                return Ok(Value::Nil);
+            }
+            self.out_of_range.get_or_insert_with(|| text.into_owned());
         }
         Ok(Value::Float(number))
     }

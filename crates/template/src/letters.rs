@@ -1,6 +1,7 @@
 //! Upper, lower and title case by Go's rules: one character becomes one character, so `ß` stays as it is. Only
 //! `toTitle` knows the mappings to several characters and the Unicode rules for where a word begins.
 
+pub(crate) mod category;
 pub(crate) mod words;
 
 use std::borrow::Cow;
@@ -90,11 +91,6 @@ pub(crate) fn title_letter(letter: char) -> char {
         '\u{10D0}'..='\u{10FF}' => letter,
         _ => upper_letter(letter),
     }
-}
-
-/// Whether Go takes the character for an upper case letter.
-pub(crate) fn is_upper(letter: char) -> bool {
-    letter.is_uppercase() && !matches!(letter, '\u{2160}'..='\u{216F}' | '\u{24B6}'..='\u{24CF}')
 }
 
 /// Whether the character is one of those with upper case first and lower case behind, such as `ǅ`.

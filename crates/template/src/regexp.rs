@@ -39,6 +39,8 @@ pub(crate) struct TooLong;
 pub(crate) struct Regexp {
     compiled: regex::bytes::Regex,
     names: Vec<Option<String>>,
+    /// Whether the expression has no characters at all.
+    is_empty: bool,
 }
 
 type Span = (usize, usize);
@@ -58,17 +60,30 @@ impl Regexp {
         Ok(Self {
             compiled,
             names: translated.names,
+            is_empty: text.is_empty(),
         })
     }
 
     /// Whether the expression matches anywhere in `text`.
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
-        self.compiled.is_match(text)
+        self.find_at(text, 0).is_some()
     }
 
     /// The leftmost match.
     pub(crate) fn find<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
-        self.compiled.find(text).map(|found| found.as_bytes())
+        self.find_at(text, 0).map(|found| found.as_bytes())
+    }
+
+    /// The leftmost match from here on. Go looks between characters only, where the other engine's `\B`, which is
+    /// about bytes, finds an empty match within one.
+    fn find_at<'t>(&self, text: &'t [u8], mut at: usize) -> Option<regex::bytes::Match<'t>> {
+        loop {
+            let found = self.compiled.find_at(text, at)?;
+            match end_of_letter_around(text, found.start()) {
+                None => return Some(found),
+                Some(end) => at = end,
+            }
+        }
     }
 
     /// At most `limit` matches that do not overlap (`None`: all). An empty match right behind another is left out.
@@ -100,7 +115,7 @@ impl Regexp {
         if limit == Some(0) {
             return Vec::new();
         }
-        if text.is_empty() && !self.compiled.as_str().is_empty() {
+        if text.is_empty() && !self.is_empty {
             return vec![text];
         }
         let mut parts = Vec::new();
@@ -125,7 +140,7 @@ impl Regexp {
         let mut spans = Vec::new();
         let (mut at, mut previous_end) = (0, None);
         while at <= text.len() && limit.is_none_or(|limit| spans.len() < limit) {
-            let Some(found) = self.compiled.find_at(text, at) else {
+            let Some(found) = self.find_at(text, at) else {
                 break;
             };
             let (start, end) = (found.start(), found.end());
@@ -159,6 +174,10 @@ impl Regexp {
             };
             let Some(whole) = captures.get(0) else { break };
             let (start, end) = (whole.start(), whole.end());
+            if let Some(next) = end_of_letter_around(text, start) {
+                at = next;
+                continue;
+            }
             out.extend_from_slice(&text[last_end..start]);
             if end > last_end || start == 0 {
                 write(&captures, &mut out);
@@ -262,6 +281,17 @@ fn letter_width(text: &[u8]) -> usize {
             valid.chars().next().map_or(1, char::len_utf8)
         }
     }
+}
+
+/// The end of the character of several bytes that a position is within.
+fn end_of_letter_around(text: &[u8], position: usize) -> Option<usize> {
+    let is_within = text.get(position).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let starts = position.saturating_sub(3)..position;
+    let mut starts = starts.rev().filter(|_| is_within);
+    starts.find_map(|start| {
+        let end = start + letter_width(&text[start..]);
+        (end > position).then_some(end)
+    })
 }
 
 #[cfg(test)]

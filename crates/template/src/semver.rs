@@ -19,6 +19,12 @@ pub(crate) enum SemverError {
     /// A pre-release number with a leading zero.
     #[error("Version segment starts with 0")]
     LeadingZero,
+    /// A pre-release of other characters than letters, digits and dashes.
+    #[error("Invalid Prerelease string")]
+    Prerelease,
+    /// Metadata of other characters.
+    #[error("Invalid Metadata string")]
+    Metadata,
     /// A constraint that cannot be read.
     #[error("improper constraint: {0}")]
     Constraint(String),
@@ -57,10 +63,8 @@ impl Version {
                 .parse::<u64>()
                 .map_err(|_| SemverError::Range(text.to_owned())),
         };
-        for part in pieces.prerelease.split('.') {
-            if part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(SemverError::LeadingZero);
-            }
+        if pieces.prerelease.split('.').any(has_leading_zero) {
+            return Err(SemverError::LeadingZero);
         }
         Ok(Self {
             major: number(Some(pieces.major))?,
@@ -101,14 +105,59 @@ impl Version {
             Part::Patch if self.prerelease.is_empty() => next.patch = self.patch.wrapping_add(1),
             Part::Patch => {}
         }
-        let prefix = if self.original.starts_with('v') {
+        next.named_like(self)
+    }
+
+    /// The version with another pre-release, or none.
+    pub(crate) fn with_prerelease(&self, prerelease: &str) -> Result<Self, SemverError> {
+        for part in prerelease.split('.') {
+            if has_leading_zero(part) {
+                return Err(SemverError::LeadingZero);
+            }
+            if !is_identifier(part) {
+                return Err(SemverError::Prerelease);
+            }
+        }
+        let prerelease = prerelease.to_owned();
+        Ok(Self {
+            prerelease,
+            ..self.clone()
+        }
+        .named_like(self))
+    }
+
+    /// The version with other metadata, or none.
+    pub(crate) fn with_metadata(&self, metadata: &str) -> Result<Self, SemverError> {
+        if !metadata.split('.').all(is_identifier) {
+            return Err(SemverError::Metadata);
+        }
+        let metadata = metadata.to_owned();
+        Ok(Self {
+            metadata,
+            ..self.clone()
+        }
+        .named_like(self))
+    }
+
+    /// Gives the version the text that it would have been read from, with the other's `v` if that has one.
+    fn named_like(mut self, other: &Self) -> Self {
+        let prefix = if other.original.starts_with('v') {
             "v"
         } else {
             ""
         };
-        next.original = format!("{prefix}{next}");
-        next
+        self.original = format!("{prefix}{self}");
+        self
     }
+}
+
+fn has_leading_zero(part: &str) -> bool {
+    part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_identifier(part: &str) -> bool {
+    part.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// One of the three numbers of a version.
@@ -371,22 +420,22 @@ fn trim(text: &str) -> &str {
 
 fn alternative(text: &str) -> Result<Vec<Condition>, SemverError> {
     let improper = || SemverError::Constraint(text.to_owned());
-    let mut conditions = Vec::new();
+    // All of it has to look right before any of it is read.
+    let mut found = Vec::new();
     let mut rest = trim(text);
     loop {
-        let (operator, version) = OPERATORS
+        let (operator, (pieces, after)) = OPERATORS
             .iter()
             .find_map(|(mark, operator)| {
                 let version = trim(rest.strip_prefix(mark)?);
                 pieces(version, is_wild_number).map(|found| (*operator, found))
             })
             .ok_or_else(improper)?;
-        let (pieces, after) = version;
-        conditions.push(condition(operator, &pieces)?);
+        found.push((operator, pieces));
         rest = trim(after);
         let separated = rest.len() < after.len();
         if rest.is_empty() {
-            return Ok(conditions);
+            break;
         }
         match rest.strip_prefix(',') {
             Some(next) => rest = trim(next),
@@ -394,6 +443,10 @@ fn alternative(text: &str) -> Result<Vec<Condition>, SemverError> {
             None => return Err(improper()),
         }
     }
+    found
+        .iter()
+        .map(|(operator, pieces)| condition(*operator, pieces))
+        .collect()
 }
 
 fn condition(operator: Operator, pieces: &Pieces<'_>) -> Result<Condition, SemverError> {

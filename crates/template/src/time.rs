@@ -42,6 +42,8 @@ const ZERO_TO_UNIX: i64 = 62_135_596_800;
 pub(crate) struct Zone {
     name: String,
     offset: i32,
+    /// Whether it is the machine's own, which is UTC here by another name.
+    is_local: bool,
 }
 
 impl Zone {
@@ -50,6 +52,15 @@ impl Zone {
         Self {
             name: "UTC".to_owned(),
             offset: 0,
+            is_local: false,
+        }
+    }
+
+    /// The machine's time, which is taken to be universal.
+    pub(crate) fn local() -> Self {
+        Self {
+            is_local: true,
+            ..Self::utc()
         }
     }
 
@@ -58,7 +69,18 @@ impl Zone {
         Self {
             name: name.to_owned(),
             offset,
+            is_local: false,
         }
+    }
+
+    /// What Go calls the location.
+    pub(crate) fn place(&self) -> &str {
+        if self.is_local { "Local" } else { &self.name }
+    }
+
+    /// Whether this is universal time itself, and no other zone that happens to be the same.
+    pub(crate) fn is_utc(&self) -> bool {
+        self.place() == "UTC"
     }
 }
 
@@ -173,6 +195,41 @@ impl Time {
     /// Seconds east of UTC.
     pub(crate) fn zone_offset(&self) -> i32 {
         self.zone.offset
+    }
+
+    /// The zone.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The same instant in another zone.
+    pub(crate) fn in_zone(&self, zone: Zone) -> Self {
+        Self {
+            zone,
+            ..self.clone()
+        }
+    }
+
+    /// Seconds since the zero time.
+    pub(crate) fn since_year_one(&self) -> i64 {
+        self.unix.saturating_add(ZERO_TO_UNIX)
+    }
+
+    /// The expression that makes the time in Go.
+    pub(crate) fn to_go(&self) -> String {
+        let civil = self.civil();
+        let month = MONTHS
+            .get(civil.month as usize - 1)
+            .copied()
+            .unwrap_or_default();
+        let place = match self.zone.place() {
+            place @ ("UTC" | "Local") => format!("time.{place}"),
+            name => format!("time.Location({})", layout::quote(name)),
+        };
+        format!(
+            "time.Date({}, time.{month}, {}, {}, {}, {}, {}, {place})",
+            civil.year, civil.day, civil.hour, civil.minute, civil.second, self.nanosecond
+        )
     }
 
     /// The day and time of day in the time's zone.

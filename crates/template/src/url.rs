@@ -247,16 +247,21 @@ fn parse_host(scheme: &str, host: &[u8]) -> Result<Vec<u8>, String> {
     let port = match last(b'[') {
         Some(0) => {
             let end = last(b']').ok_or("missing ']' in host")?;
-            let inner = String::from_utf8_lossy(host.get(1..end).unwrap_or_default());
-            let address = inner
-                .split_once("%25")
-                .map_or(inner.as_ref(), |(address, _)| address);
+            if !is_optional_port(&host[end + 1..]) {
+                return Err(format!(
+                    "invalid port {} after host",
+                    print::quote(&host[end + 1..])
+                ));
+            }
+            let inner = host.get(1..end).unwrap_or_default();
+            let zone = inner.windows(3).position(|three| three == b"%25");
+            let address = unescape(&inner[..zone.unwrap_or(inner.len())], Part::Host)?;
+            let address = String::from_utf8_lossy(&address);
             if address.parse::<core::net::Ipv4Addr>().is_ok() {
                 return Err("invalid IP-literal".to_owned());
             }
-            if is_optional_port(&host[end + 1..]) && address.parse::<core::net::Ipv6Addr>().is_err()
-            {
-                let shown = print::quote(inner.as_bytes());
+            if address.parse::<core::net::Ipv6Addr>().is_err() {
+                let shown = print::quote(&unescape(inner, Part::Host)?);
                 return Err(format!(
                     "invalid host: ParseAddr({shown}): unable to parse IP"
                 ));

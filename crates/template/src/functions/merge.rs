@@ -18,9 +18,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
         Ok(Value::Map(result))
     }),
-    Function::fixed("mergeMap", &[Type::Map, Type::Map], |context, args| {
-        both(context, args, Conflict::Keep)
-    }),
+    // The further arguments are options of Go code, which no template can make.
+    Function::variadic(
+        "mergeMap",
+        &[Type::Map, Type::Map],
+        Type::Object("func(*mergo.Config)"),
+        |context, args| both(context, args, Conflict::Keep),
+    ),
     Function::fixed(
         "mergeMapWithOverride",
         &[Type::Map, Type::Map],

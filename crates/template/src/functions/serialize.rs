@@ -6,7 +6,7 @@ mod yaml_text;
 
 use crate::{
     go::{Arguments, Context, Failure, Function, Type, Value},
-    json,
+    json, letters,
 };
 use json_text::{Html, Layout};
 
@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             prefixed(if is_panic { "" } else { "toYAML: " }, &error)
         })?;
         context.reserve(text.len())?;
-        Ok(text.trim_ascii().into_value())
+        Ok(letters::trim_space(&text).into_value())
     }),
     Function::fixed("toTOML", ONE, |context, args| {
         if matches!(args.value(0), Value::Nil) {
@@ -60,7 +60,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
         let text = toml_text::write(args.value(0)).map_err(|error| prefixed("toTOML: ", &error))?;
         context.reserve(text.len())?;
-        Ok(text.trim_ascii().into_value())
+        Ok(letters::trim_space(&text).into_value())
     }),
     Function::fixed("sprig_toJson", ONE, |context, args| {
         lenient(json_of(context, "", args, Html::Escaped, Layout::Compact))
@@ -81,7 +81,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         json_of(context, "", args, Html::AsIs, Layout::Compact)
     }),
     Function::fixed("sprig_fromJson", &[Type::Text], |_, args| {
-        Ok(json::read(args.bytes(0), json::Numbers::AsFloat).unwrap_or_default())
+        // A number beyond float64 is an error too, but leaves nil in its place and goes unseen.
+        Ok(json::read(args.bytes(0), json::Numbers::AsFloatOrNil).unwrap_or_default())
     }),
     Function::fixed("sprig_mustFromJson", &[Type::Text], |_, args| {
         json::read(args.bytes(0), json::Numbers::AsFloat).map_err(Failure::from)

@@ -1,8 +1,7 @@
 //! Changes of letter case by word: snake case, camel case and their like, as sprig's helpers make them.
 
-use std::sync::OnceLock;
-
-use super::{is_space, is_title, is_upper, lower_letter, title_letter, upper_letter};
+use super::category::{self, is_lower, is_punctuation, is_upper};
+use super::{is_space, is_title, lower_letter, title_letter, upper_letter};
 
 /// The first character in lower case, and each one behind white space.
 pub(crate) fn untitle(text: &str) -> String {
@@ -29,7 +28,7 @@ pub(crate) fn swap_case(text: &str) -> String {
             if is_upper(letter) || is_title(letter) {
                 after_space = false;
                 lower_letter(letter)
-            } else if letter.is_lowercase() {
+            } else if is_lower(letter) {
                 if std::mem::take(&mut after_space) {
                     title_letter(letter)
                 } else {
@@ -242,20 +241,8 @@ fn is_connector(letter: char) -> bool {
 
 /// A letter of an alphabet, which ideographs are not.
 fn is_letter(letter: char) -> bool {
-    letter.is_alphabetic()
+    category::is_letter(letter)
         && !matches!(letter, '\u{4E00}'..='\u{9FCC}' | '\u{3400}'..='\u{4D85}' | '\u{20000}'..='\u{2B81D}')
-}
-
-fn is_punctuation(letter: char) -> bool {
-    if letter.is_ascii() {
-        return letter.is_ascii_punctuation() && !"$+<=>^`|~".contains(letter);
-    }
-    static PUNCTUATION: OnceLock<Option<regex::bytes::Regex>> = OnceLock::new();
-    let class = PUNCTUATION.get_or_init(|| regex::bytes::Regex::new(r"^\pP").ok());
-    let mut buffer = [0; 4];
-    class
-        .as_ref()
-        .is_some_and(|class| class.is_match(letter.encode_utf8(&mut buffer).as_bytes()))
 }
 
 #[cfg(test)]

@@ -241,20 +241,17 @@ pub(super) fn offset_digits(seconds: i32) -> String {
 }
 
 /// Quotes a text as the messages of Go's time package do: everything beyond ASCII byte by byte.
-pub(super) fn quote(text: &str) -> String {
+pub(super) fn quote(text: impl AsRef<[u8]>) -> String {
     let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => {
+    for byte in text.as_ref() {
+        match byte {
+            b'"' | b'\\' => {
                 out.push('\\');
-                out.push(letter);
+                out.push(char::from(*byte));
             }
-            ' '..='~' => out.push(letter),
+            b' '..=b'~' => out.push(char::from(*byte)),
             _ => {
-                let mut buffer = [0; 4];
-                for byte in letter.encode_utf8(&mut buffer).bytes() {
-                    let _ = write!(out, "\\x{byte:02x}");
-                }
+                let _ = write!(out, "\\x{byte:02x}");
             }
         }
     }

@@ -16,8 +16,8 @@ pub(crate) enum TimeError {
         value: String,
         /// The whole layout.
         layout: String,
-        /// What was left of the text.
-        rest: String,
+        /// What was left of the text, from any byte on.
+        rest: Vec<u8>,
         /// The element of the layout.
         element: String,
     },
@@ -54,12 +54,12 @@ enum Fault {
 }
 
 impl Time {
-    /// Reads `value` by `layout`; without a zone in it the time is UTC.
+    /// Reads `value` by `layout`; without a zone in it the time is the machine's.
     pub(crate) fn parse(layout: &str, value: &str) -> Result<Self, TimeError> {
-        let mismatch = |rest: &str, element: &str| TimeError::Mismatch {
+        let mismatch = |rest: &[u8], element: &str| TimeError::Mismatch {
             value: value.to_owned(),
             layout: layout.to_owned(),
-            rest: rest.to_owned(),
+            rest: rest.to_vec(),
             element: element.to_owned(),
         };
         let reason = |reason: String| TimeError::Reason {
@@ -80,7 +80,7 @@ impl Time {
             layout_rest = cut.rest;
             rest = match parts.read(element, rest, layout_rest) {
                 Ok(after) => after,
-                Err(Fault::Mismatch) => return Err(mismatch(rest, text)),
+                Err(Fault::Mismatch) => return Err(mismatch(rest.as_bytes(), text)),
                 Err(Fault::Range(what)) => return Err(reason(format!("{what} out of range"))),
             };
         }
@@ -98,7 +98,7 @@ impl Parts {
         let mut rest = value;
         match element {
             Element::Year => {
-                let (year, after) = fixed(rest, 2)?;
+                let (year, after) = signed(rest, 2)?;
                 self.year = if year >= 69 { year + 1900 } else { year + 2000 };
                 rest = after;
             }
@@ -166,9 +166,12 @@ impl Parts {
             Element::FractionTrimmed(_) => rest = self.optional_fraction(rest),
             Element::FractionFixed(digits) => {
                 let text = rest.strip_prefix(['.', ',']).ok_or(Fault::Mismatch)?;
-                fixed(text, digits)?;
-                self.nanosecond = nanoseconds(&text[..digits]);
-                rest = &text[digits..];
+                let (number, after) = signed(text, digits)?;
+                if number < 0 {
+                    return Err(Fault::Range("fractional second"));
+                }
+                self.nanosecond = nanoseconds(&format!("{number:0digits$}"));
+                rest = after;
             }
             Element::UpperPm | Element::LowerPm => {
                 let names = if element == Element::UpperPm {
@@ -249,7 +252,7 @@ impl Parts {
             Zone::utc()
         } else if let Some(offset) = self.offset {
             match (offset, self.zone_name.as_deref()) {
-                (0, None | Some("UTC")) => Zone::utc(),
+                (0, None | Some("UTC")) => Zone::local(),
                 (_, name) => Zone::fixed(name.unwrap_or_default(), offset),
             }
         } else if let Some(name) = self.zone_name {
@@ -273,7 +276,7 @@ impl Parts {
             time.zone = zone;
             return Ok(time);
         } else {
-            Zone::utc()
+            Zone::local()
         };
         Ok(Time::from_civil(
             self.year,
@@ -288,21 +291,43 @@ impl Parts {
     }
 }
 
-/// Skips the text between two elements; a space in it stands for any number of spaces.
-fn skip<'v>(mut value: &'v str, mut prefix: &str) -> Result<&'v str, &'v str> {
-    while let Some(letter) = prefix.chars().next() {
-        if letter == ' ' {
-            if !value.is_empty() && !value.starts_with(' ') {
-                return Err(value);
+/// Skips the text between two elements; a space in it stands for any number of spaces. What does not match is told
+/// from the byte on at which it differs, be it within a character.
+fn skip<'v>(value: &'v str, prefix: &str) -> Result<&'v str, &'v [u8]> {
+    let (mut rest, mut prefix) = (value.as_bytes(), prefix.as_bytes());
+    while let Some((byte, after)) = prefix.split_first() {
+        if *byte == b' ' {
+            if !rest.is_empty() && rest[0] != b' ' {
+                return Err(rest);
             }
-            prefix = prefix.trim_start_matches(' ');
-            value = value.trim_start_matches(' ');
+            prefix = without_spaces(prefix);
+            rest = without_spaces(rest);
             continue;
         }
-        value = value.strip_prefix(letter).ok_or(value)?;
-        prefix = &prefix[letter.len_utf8()..];
+        rest = rest.strip_prefix(&[*byte]).ok_or(rest)?;
+        prefix = after;
     }
-    Ok(value)
+    Ok(&value[value.len() - rest.len()..])
+}
+
+fn without_spaces(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| **byte == b' ').count()..]
+}
+
+/// Go's `Atoi` of the first bytes, which may begin with a sign.
+fn signed(text: &str, length: usize) -> Result<(i64, &str), Fault> {
+    let head = text.get(..length).ok_or(Fault::Mismatch)?;
+    let digits = head.strip_prefix(['-', '+']).unwrap_or(head);
+    let (number, _) = fixed(digits, digits.len())?;
+    if digits.is_empty() {
+        return Err(Fault::Mismatch);
+    }
+    let number = if head.starts_with('-') {
+        -number
+    } else {
+        number
+    };
+    Ok((number, &text[length..]))
 }
 
 fn fixed(text: &str, digits: usize) -> Result<(i64, &str), Fault> {
@@ -386,22 +411,30 @@ fn read_offset(text: &str, form: OffsetForm) -> Result<(i32, &str), Fault> {
         OffsetForm::ColonMinutes | OffsetForm::ColonSeconds => return Err(Fault::Mismatch),
         _ => digits.to_owned(),
     };
-    let part = |at: usize| match digits.get(at..at + 2) {
-        Some(two) => number(two, true).map(|(value, _)| value as i32),
-        None => Ok(0),
+    // Behind a part that is no number the others are not looked at.
+    let mut is_number = true;
+    let mut part = |at: usize| match digits.get(at..at + 2).map(|two| number(two, true)) {
+        Some(Ok((value, _))) if is_number => value as i32,
+        Some(_) => {
+            is_number = false;
+            0
+        }
+        None => 0,
     };
-    let (hour, minute, second) = (part(0)?, part(2)?, part(4)?);
-    if hour > 24 {
-        return Err(Fault::Range("time zone offset hour"));
+    let (hour, minute, second) = (part(0), part(2), part(4));
+    // Of several that are out of range the last one is told, and any other mistake only when none is.
+    if second > 60 {
+        return Err(Fault::Range("time zone offset second"));
     }
     if minute > 60 {
         return Err(Fault::Range("time zone offset minute"));
     }
-    if second > 60 {
-        return Err(Fault::Range("time zone offset second"));
+    if hour > 24 {
+        return Err(Fault::Range("time zone offset hour"));
     }
     let offset = (hour * 60 + minute) * 60 + second;
     match sign {
+        _ if !is_number => Err(Fault::Mismatch),
         "+" => Ok((offset, &text[length..])),
         "-" => Ok((-offset, &text[length..])),
         _ => Err(Fault::Mismatch),

@@ -1,10 +1,15 @@
 //! Sprig's lenient casts: what does not cast is 0.
 
-use crate::{functions::print, go::Value};
+use crate::{
+    functions::print,
+    go::{IntType, Value},
+};
 
 /// A number as `int64`; texts in any of Go's notations, with `010` octal.
 pub(in crate::functions) fn to_int(value: &Value) -> i64 {
     match value {
+        // A type that the recorded casts do not know, unlike months and weekdays.
+        Value::Int(IntType::Duration, _) => 0,
         Value::Int(_, number) => *number,
         Value::Uint(_, number) => *number as i64,
         Value::Float(number) => truncated(*number),
@@ -21,6 +26,7 @@ pub(in crate::functions) fn to_int(value: &Value) -> i64 {
 /// A number as `float64`.
 pub(in crate::functions) fn to_float(value: &Value) -> f64 {
     match value {
+        Value::Int(IntType::Duration, _) => 0.0,
         Value::Int(_, number) => *number as f64,
         Value::Uint(_, number) => *number as f64,
         Value::Float(number) => *number,

@@ -1,5 +1,7 @@
 //! Dates and durations, of sprig, `timestamp`, and the methods of Go's times, durations, months and weekdays.
 
+pub(in crate::functions) mod places;
+
 use std::{any::Any, time::UNIX_EPOCH};
 
 use crate::{
@@ -238,11 +240,13 @@ static TIME_METHODS: &[Function] = &[
                 .wrapping_add(time.nanosecond().into()),
         ))
     }),
-    Function::fixed("UTC", &[], |_, args| {
-        Ok(Value::object(time(args.receiver())?.utc()))
-    }),
-    Function::fixed("Local", &[], |_, args| {
-        Ok(Value::object(time(args.receiver())?.utc()))
+    Function::fixed("UnixMicro", &[], |_, args| {
+        let time = time(args.receiver())?;
+        Ok(Value::int64(
+            time.unix()
+                .wrapping_mul(1_000_000)
+                .wrapping_add(i64::from(time.nanosecond() / 1000)),
+        ))
     }),
     Function::fixed("Truncate", &[Type::DURATION], |_, args| {
         let step = Duration::from_nanoseconds(args.int(0));
@@ -267,12 +271,14 @@ impl Object for Time {
         None
     }
 
+    /// Templates cannot reach these, but verbs that are not for texts print them.
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        Vec::new()
+        places::parts(self)
     }
 
     fn method(&self, name: &str) -> Option<&'static Function> {
-        TIME_METHODS.iter().find(|method| method.name == name)
+        let methods = TIME_METHODS.iter().chain(places::TIME_METHODS);
+        methods.into_iter().find(|method| method.name == name)
     }
 
     fn text(&self) -> Option<Text> {

@@ -233,13 +233,20 @@ fn chunk(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failur
             .chunks(size)
             .map(|part| Value::list(part.to_vec()))
             .collect(),
-        Ok(_) if items.is_empty() => Vec::new(),
-        // The size is a divisor in the recorded program, whose panics these are.
-        Ok(_) => return Err(Failure::new("runtime error: makeslice: len out of range")),
-        Err(_) => Vec::new(),
+        _ => chunks_of_no_size(items, args.int(0).unsigned_abs())?,
     };
     context.reserve(items.len() * ITEM * 2)?;
     Ok(Value::List(List::new(Type::List, chunks)))
+}
+
+/// What the recorded program makes of a size of 0 or below, by which it divides all the same: it panics where that
+/// gives less than no chunks, or a chunk of less than nothing.
+fn chunks_of_no_size(items: &[Value], below_zero: u64) -> Result<Vec<Value>, Failure> {
+    match items {
+        [one] if below_zero > 1 => Ok(vec![Value::list(vec![one.clone()])]),
+        [_, rest @ ..] if !rest.is_empty() && rest.len() as u64 <= below_zero => Ok(Vec::new()),
+        _ => Err(Failure::new("runtime error: makeslice: len out of range")),
+    }
 }
 
 /// The numbers from `start` to before `end`; a step in the wrong direction gives none.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use super::dates::places::bytes;
 use crate::{
     go::{Failure, Function, Object, Text, Type, Value},
     semver::{Constraints, Part, Version},
@@ -84,6 +85,30 @@ static METHODS: &[Function] = &[
             .compare(version(args.value(0))?)
             .is_ge()
             .into())
+    }),
+    // For encoders and databases in Go; templates can call them all the same.
+    Function::fixed("Value", &[], |_, args| {
+        Ok(version(args.receiver())?.to_string().into())
+    }),
+    Function::fixed("MarshalText", &[], |_, args| {
+        let text = version(args.receiver())?.to_string();
+        Ok(bytes(text.as_bytes()))
+    }),
+    Function::fixed("MarshalJSON", &[], |_, args| {
+        let text = version(args.receiver())?.to_string();
+        Ok(bytes(format!("\"{text}\"").as_bytes()))
+    }),
+    Function::fixed("SetPrerelease", &[Type::Text], |_, args| {
+        let changed = version(args.receiver())?.with_prerelease(&args.text(0));
+        changed
+            .map(Value::object)
+            .map_err(|error| error.to_string().into())
+    }),
+    Function::fixed("SetMetadata", &[Type::Text], |_, args| {
+        let changed = version(args.receiver())?.with_metadata(&args.text(0));
+        changed
+            .map(Value::object)
+            .map_err(|error| error.to_string().into())
     }),
     Function::fixed("IncMajor", &[], |_, args| {
         Ok(Value::object(

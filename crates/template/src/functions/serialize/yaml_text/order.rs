@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
-use crate::go::Key;
+use crate::{
+    go::Key,
+    letters::category::{is_digit, is_letter},
+};
 
 /// Numbers and booleans before texts, by value; in texts, runs of digits count as numbers and letters come last.
 pub(super) fn natural(a: &Key, b: &Key) -> Ordering {
@@ -44,7 +47,7 @@ fn natural_letter_order<L: Copy + Into<char> + PartialEq>(a: &[L], b: &[L]) -> O
         return a.len().cmp(&b.len());
     };
     let (x, y): (char, char) = (a[at].into(), b[at].into());
-    match (x.is_alphabetic(), y.is_alphabetic()) {
+    match (is_letter(x), is_letter(y)) {
         (true, true) => return x.cmp(&y),
         (true, false) => return Ordering::Greater,
         (false, true) => return Ordering::Less,
@@ -55,15 +58,16 @@ fn natural_letter_order<L: Copy + Into<char> + PartialEq>(a: &[L], b: &[L]) -> O
         .iter()
         .rev()
         .map(|letter| (*letter).into())
-        .take_while(char::is_ascii_digit);
+        .take_while(|letter| is_digit(*letter));
     let within = (x == '0' || y == '0') && before.into_iter().any(|digit| digit != '0');
     let run = |text: &[L]| {
         let digits = text[at..]
             .iter()
             .map(|letter| (*letter).into())
-            .take_while(char::is_ascii_digit);
+            .take_while(|letter| is_digit(*letter));
         digits.fold((i64::from(within), at), |(number, end), digit| {
-            let digit = i64::from(digit.to_digit(10).unwrap_or(0));
+            // As if it were an ASCII digit, which those of other scripts are not.
+            let digit = i64::from(u32::from(digit)) - i64::from(b'0');
             (number.wrapping_mul(10).wrapping_add(digit), end + 1)
         })
     };
