@@ -16,7 +16,7 @@ pub(crate) fn review(input: &[u8]) {
         Err(error) => drop((error.to_string(), error.status())),
         Ok(question) => {
             let outcome = outcome(&question.request.object, &question.request.operation);
-            let verdict = admission::Verdict::of(&outcome).expect("a patch of JSON values is JSON");
+            let verdict = admission::Verdict::of(outcome);
             verdict.answer(&question).expect("an answer is JSON");
         }
     }
@@ -82,7 +82,7 @@ fn admitted(mut annotations: Map<String, Value>) {
         return;
     };
     let mut patched = pod.clone();
-    json_patch::patch(&mut patched, &patch).expect("our patch applies");
+    json_patch::patch(&mut patched, &patch.operations()).expect("our patch applies");
     if let Err(error) = serde_json::from_value::<Pod>(patched.clone()) {
         panic!("what was patched is no pod: {error}\n{patched:#}");
     }

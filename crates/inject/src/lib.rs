@@ -26,10 +26,12 @@ mod spec;
 mod template_check;
 mod token;
 pub mod vocabulary;
+mod written;
 
 pub use crate::explain::{Explained, explain};
 pub use crate::finding::{Code, Finding, Severity};
 pub use crate::layers::Origin;
+pub use crate::patch::Patch;
 pub use crate::review::{Injected, Outcome, Review, SkipReason, Unasked, review};
 pub use crate::settings::{
     DefaultTemplate, Flavour, Gate, KubeVersion, Mode, Resources, Settings, Strictness, TokenSource,

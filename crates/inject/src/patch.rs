@@ -3,29 +3,61 @@
 //! They only add. What the pod has stays as it is written, fields unknown to us included, and
 //! volumes and mounts that are there already are not added again.
 
-use json_patch::jsonptr::PointerBuf;
-use json_patch::{AddOperation, Patch, PatchOperation};
+use std::fmt;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::finding::{Code, Finding};
-use crate::plan::{INIT, Plan, SIDECAR, mount_path};
+use crate::plan::{Agent, INIT, Plan, SIDECAR};
 use crate::pod::{Container, Pod};
 use crate::report::{Report, Stage};
 use crate::settings::Flavour;
 use crate::spec::Containers;
 use crate::vocabulary::{ours, secrets, switch};
+use crate::written::Mount;
+
+/// The operations that change a pod as it came, written as the JSON of RFC 6902.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    json: Vec<u8>,
+}
+
+impl Patch {
+    /// The JSON list of the operations.
+    pub fn into_json(self) -> Vec<u8> {
+        self.json
+    }
+
+    /// The operations, for those who apply them.
+    pub fn operations(&self) -> json_patch::Patch {
+        serde_json::from_slice(&self.json).expect("what was written here as operations is read so")
+    }
+}
+
+/// No operation.
+impl Default for Patch {
+    fn default() -> Self {
+        Operations::new().finish()
+    }
+}
+
+impl fmt::Display for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.json))
+    }
+}
 
 /// Builds the patch. `findings` is the text for the pod's annotation; empty for none.
 pub(crate) fn build(
-    plan: Plan<'_>,
+    plan: &Plan<'_>,
     pod: &Pod<'_>,
     object: &Value,
     findings: &str,
     report: &mut Report,
 ) -> Patch {
-    let mut operations = Operations::default();
-    let volumes: Vec<Value> = plan.volumes.into_iter().flat_map(|group| group.0).collect();
-    operations.append("/spec/volumes", !pod.volumes().is_empty(), volumes);
+    let mut operations = Operations::new();
+    operations.append("/spec/volumes", !pod.volumes().is_empty(), &plan.volumes);
 
     for (index, container) in pod.containers().iter().enumerate() {
         if is_chosen(&plan.spec.agent.containers, container.name()) {
@@ -33,47 +65,45 @@ pub(crate) fn build(
             mount_into(&mut operations, &list, container, &plan.mounts, report);
         }
     }
-    if let Some((agent, place)) = plan.init {
+    if let Some((agent, place)) = &plan.init {
         for (index, container) in pod.init_containers().iter().enumerate() {
             if container.name() != INIT && container.name() != SIDECAR {
                 let list = format!("/spec/initContainers/{index}/volumeMounts");
                 mount_into(&mut operations, &list, container, &plan.mounts, report);
             }
         }
-        if place == 0 && plan.spec.agent.flavour == Flavour::Vault {
+        if *place == 0 && plan.spec.agent.flavour == Flavour::Vault {
             write_out_resources(&mut operations, object);
         }
-        insert_init(&mut operations, pod, agent, place);
+        insert_init(&mut operations, pod, agent, *place);
     }
-    if let Some(shared) = plan.share_process_namespace {
-        operations.add("/spec/shareProcessNamespace", shared.into());
+    if let Some(shared) = plan.spec.container.share_process_namespace {
+        operations.add("/spec/shareProcessNamespace", &shared);
     }
-    if let Some(agent) = plan.sidecar {
-        operations.append(
-            "/spec/containers",
-            !pod.containers().is_empty(),
-            vec![agent],
-        );
+    if let Some(agent) = &plan.sidecar {
+        let is_there = !pod.containers().is_empty();
+        operations.append("/spec/containers", is_there, &[agent]);
     }
     annotate(&mut operations, object, findings);
-    Patch(operations.0)
+    operations.finish()
 }
 
-/// Mounts for containers that came after an earlier injection, with the volumes of that.
+/// Mounts for containers that came after an earlier injection, with the volumes of that; none where
+/// nothing is missing.
 pub(crate) fn complete(
     pod: &Pod<'_>,
-    mounts: &[Value],
+    mounts: &[Mount<'_>],
     chosen: &Containers<'_>,
     report: &mut Report,
-) -> Patch {
-    let mut operations = Operations::default();
+) -> Option<Patch> {
+    let mut operations = Operations::new();
     for (index, container) in pod.containers().iter().enumerate() {
         if container.name() != SIDECAR && is_chosen(chosen, container.name()) {
             let list = format!("/spec/containers/{index}/volumeMounts");
             mount_into(&mut operations, &list, container, mounts, report);
         }
     }
-    Patch(operations.0)
+    (!operations.is_empty()).then(|| operations.finish())
 }
 
 fn is_chosen(containers: &Containers<'_>, name: &str) -> bool {
@@ -89,19 +119,15 @@ fn mount_into(
     operations: &mut Operations,
     list: &str,
     container: &Container<'_>,
-    mounts: &[Value],
+    mounts: &[Mount<'_>],
     report: &mut Report,
 ) {
     let mut missing = Vec::new();
     for mount in mounts {
-        let path = mount_path(mount);
-        let name = mount
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let path = mount.path();
         match container.mounts().iter().find(|own| own.path() == path) {
-            None => missing.push(mount.clone()),
-            Some(own) if own.name() == name => {}
+            None => missing.push(mount),
+            Some(own) if own.name() == mount.name() => {}
             Some(own) => {
                 let text = format!(
                     "the container {} already mounts the volume {} at {path}, where the secrets \
@@ -115,7 +141,7 @@ fn mount_into(
             }
         }
     }
-    operations.append(list, container.has_mounts(), missing);
+    operations.append(list, container.has_mounts(), &missing);
 }
 
 /// The established injector writes the other init containers anew when it goes before them, and
@@ -128,16 +154,16 @@ fn write_out_resources(operations: &mut Operations, object: &Value) {
         if container.get("resources").is_none_or(Value::is_null) {
             operations.add(
                 &format!("/spec/initContainers/{index}/resources"),
-                json!({}),
+                &json!({}),
             );
         }
     }
 }
 
-fn insert_init(operations: &mut Operations, pod: &Pod<'_>, agent: Value, place: usize) {
+fn insert_init(operations: &mut Operations, pod: &Pod<'_>, agent: &Agent<'_>, place: usize) {
     let count = pod.init_containers().len();
     if count == 0 {
-        operations.add("/spec/initContainers", Value::Array(vec![agent]));
+        operations.add("/spec/initContainers", &[agent]);
     } else if place >= count {
         operations.add("/spec/initContainers/-", agent);
     } else {
@@ -157,7 +183,7 @@ fn annotate(operations: &mut Operations, object: &Value, findings: &str) {
                 "/metadata/annotations/{}",
                 name.replace('~', "~0").replace('/', "~1")
             );
-            operations.add(&path, value.into());
+            operations.add(&path, value);
         }
         return;
     }
@@ -166,34 +192,71 @@ fn annotate(operations: &mut Operations, object: &Value, findings: &str) {
         .map(|(name, value)| (name, value.into()))
         .collect();
     if has("/metadata") {
-        operations.add("/metadata/annotations", map.into());
+        operations.add("/metadata/annotations", &map);
     } else {
-        operations.add("/metadata", json!({ "annotations": map }));
+        operations.add("/metadata", &json!({ "annotations": map }));
     }
 }
 
-#[derive(Default)]
-struct Operations(Vec<PatchOperation>);
+/// The bytes that most patches fit into.
+const USUAL_LENGTH: usize = 4096;
+
+/// A list of operations that is being written.
+struct Operations {
+    /// The JSON so far, each operation with what separates it from the one before.
+    json: Vec<u8>,
+}
+
+/// The operation that adds a value, or puts it in the place of the one that is there.
+#[derive(Serialize)]
+struct Add<'a, T: ?Sized> {
+    op: &'static str,
+    path: &'a str,
+    value: &'a T,
+}
 
 impl Operations {
-    fn add(&mut self, path: &str, value: Value) {
-        let path = PointerBuf::parse(path)
-            .expect("the paths are written here from constants, indices and escaped names");
-        self.0
-            .push(PatchOperation::Add(AddOperation { path, value }));
+    fn new() -> Self {
+        Self {
+            json: Vec::with_capacity(USUAL_LENGTH),
+        }
+    }
+
+    fn add<T: Serialize + ?Sized>(&mut self, path: &str, value: &T) {
+        self.json.push(if self.is_empty() { b'[' } else { b',' });
+        let operation = Add {
+            op: "add",
+            path,
+            value,
+        };
+        serde_json::to_writer(&mut self.json, &operation)
+            .expect("what is added has texts as keys, and memory takes all that is written");
     }
 
     /// Appends to a list, or makes the list where there is none to append to.
-    fn append(&mut self, list: &str, is_there: bool, values: Vec<Value>) {
+    fn append<T: Serialize>(&mut self, list: &str, is_there: bool, values: &[T]) {
         if values.is_empty() {
             return;
         }
         if !is_there {
-            self.add(list, values.into());
+            self.add(list, values);
             return;
         }
+        let end = format!("{list}/-");
         for value in values {
-            self.add(&format!("{list}/-"), value);
+            self.add(&end, value);
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.json.is_empty()
+    }
+
+    fn finish(mut self) -> Patch {
+        if self.is_empty() {
+            self.json.push(b'[');
+        }
+        self.json.push(b']');
+        Patch { json: self.json }
     }
 }

@@ -8,7 +8,7 @@ use crate::checks;
 use crate::finding::{Code, Finding};
 use crate::go;
 use crate::layers::Layers;
-use crate::patch;
+use crate::patch::{self, Patch};
 use crate::plan::{self, Plan};
 use crate::pod::{Container, NoPod, Pod};
 use crate::report::{Report, Stage};
@@ -99,7 +99,7 @@ impl Injected {
 }
 
 /// The answer to a review.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Allowed as it is.
     Unchanged {
@@ -118,12 +118,23 @@ pub enum Outcome {
     /// Allowed with a patch.
     Patched {
         /// The operations, against the object as it came.
-        patch: json_patch::Patch,
+        patch: Patch,
         /// Which containers it adds.
         injected: Injected,
         /// What was noticed.
         findings: Vec<Finding>,
     },
+}
+
+impl Outcome {
+    /// What was noticed, whatever the answer.
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Unchanged { findings, .. }
+            | Self::Denied { findings, .. }
+            | Self::Patched { findings, .. } => findings,
+        }
+    }
 }
 
 /// What happens to a pod that has no `agent-inject` annotation.
@@ -186,7 +197,7 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
         templates,
         &mut report,
     );
-    let plan = Plan::make(spec, &pod, review, &mut report);
+    let plan = Plan::make(&spec, &pod, review, &mut report);
     if report.is_denied() {
         return denied(report);
     }
@@ -196,7 +207,7 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
         Some(Flavour::Vault) => String::new(),
         _ => report.summary().join("\n"),
     };
-    let patch = patch::build(plan, &pod, review.pod, &summary, &mut report);
+    let patch = patch::build(&plan, &pod, review.pod, &summary, &mut report);
     if report.is_denied() {
         return denied(report);
     }
@@ -298,12 +309,12 @@ fn complete(
     };
     let patch = patch::complete(pod, &mounts, &chosen, &mut report);
     // Whatever is in the way was there when the pod was injected, or is the newcomer's own choice.
-    if report.is_denied() || patch.0.is_empty() {
+    let Some(patch) = patch.filter(|_| !report.is_denied()) else {
         return Outcome::Unchanged {
             reason: SkipReason::AlreadyInjected,
             findings: Vec::new(),
         };
-    }
+    };
     let (_, findings) = report.finish();
     Outcome::Patched {
         patch,

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
-
 use crate::finding::{Code, Finding};
 use crate::go::quote;
 use crate::pod::{Mount, Pod, Volume};
@@ -11,6 +9,7 @@ use crate::report::Stage;
 use crate::settings::TokenSource;
 use crate::spec::{Agent, Reader};
 use crate::vocabulary::{login, ours};
+use crate::written::{self, ProjectedSource, VolumeSource};
 
 /// Where the API server mounts a pod's default token. A mount of ours at this very path keeps it
 /// from putting that token into our container when it completes the patched pod.
@@ -29,7 +28,7 @@ const API_DEFAULT: i64 = 3600;
 
 /// The token's volume and mount.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Token {
+pub(crate) struct Token<'a> {
     /// The volume's name.
     pub(crate) volume: String,
     /// Where the agent mounts it.
@@ -37,7 +36,7 @@ pub(crate) struct Token {
     /// The token's file, absolute.
     pub(crate) file: String,
     /// The volume, where the pod does not have it yet.
-    pub(crate) added: Option<Value>,
+    pub(crate) added: Option<written::Volume<'a>>,
     /// The files of further tokens in the same volume, by their audience.
     pub(crate) further: BTreeMap<String, String>,
     /// Whether it is a short-lived token for one audience, which may be used for any method.
@@ -49,7 +48,7 @@ pub(crate) fn find<'a>(
     reader: &mut Reader<'_, 'a>,
     pod: &Pod<'a>,
     agent: &Agent<'a>,
-) -> Option<Token> {
+) -> Option<Token<'a>> {
     let named = reader.optional_text(&login::TOKEN_VOLUME);
     match agent.token.source {
         TokenSource::Pod => match named {
@@ -57,7 +56,7 @@ pub(crate) fn find<'a>(
             None => mounted_token(reader, pod),
         },
         TokenSource::Projected => match named {
-            Some(name) => named_volume(reader, pod, name).map(|token| at_default_mount(&token)),
+            Some(name) => named_volume(reader, pod, name).map(at_default_mount),
             None => {
                 let audiences = reader
                     .layers()
@@ -72,7 +71,7 @@ pub(crate) fn find<'a>(
 }
 
 /// The same volume at the path that keeps the default token away.
-fn at_default_mount(token: &Token) -> Token {
+fn at_default_mount(token: Token<'_>) -> Token<'_> {
     let inside = token
         .file
         .strip_prefix(&token.mount_path)
@@ -81,11 +80,11 @@ fn at_default_mount(token: &Token) -> Token {
         mount_path: DEFAULT_MOUNT.to_owned(),
         file: crate::go::join_path(DEFAULT_MOUNT, inside),
         is_scoped: true,
-        ..token.clone()
+        ..token
     }
 }
 
-fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> Option<Token> {
+fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> Option<Token<'a>> {
     let mount = pod
         .containers()
         .iter()
@@ -140,7 +139,7 @@ fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> O
 }
 
 /// The mount of a service account token that the pod's containers have, told by its path.
-fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token> {
+fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token<'a>> {
     let mounts: Vec<&Mount<'a>> = pod
         .containers()
         .iter()
@@ -196,7 +195,7 @@ fn is_token(pod: &Pod<'_>, mount: &Mount<'_>) -> bool {
 
 /// The pod's own projection if exactly one fits, else one that we add, with a token for each
 /// further audience.
-fn projected(pod: &Pod<'_>, agent: &Agent<'_>, audiences: &BTreeSet<&str>) -> Token {
+fn projected<'a>(pod: &Pod<'_>, agent: &Agent<'a>, audiences: &BTreeSet<&'a str>) -> Token<'a> {
     let fitting: Vec<(&Volume<'_>, &str)> = pod
         .volumes()
         .iter()
@@ -225,21 +224,22 @@ fn projected(pod: &Pod<'_>, agent: &Agent<'_>, audiences: &BTreeSet<&str>) -> To
         0 => "token".to_owned(),
         number => format!("token-{number}"),
     };
-    let wanted: Vec<(&str, String)> = std::iter::once(agent.token.audience)
+    let wanted: Vec<(&'a str, String)> = std::iter::once(agent.token.audience)
         .chain(audiences.iter().copied())
         .enumerate()
         .map(|(number, audience)| (audience, file(number)))
+        .collect();
+    let further = wanted
+        .iter()
+        .skip(1)
+        .map(|(audience, file)| ((*audience).to_owned(), format!("{DEFAULT_MOUNT}/{file}")))
         .collect();
     Token {
         volume: OUR_VOLUME.to_owned(),
         mount_path: DEFAULT_MOUNT.to_owned(),
         file: format!("{DEFAULT_MOUNT}/token"),
-        added: Some(projection(&wanted, agent.token.expiration)),
-        further: wanted
-            .iter()
-            .skip(1)
-            .map(|(audience, file)| ((*audience).to_owned(), format!("{DEFAULT_MOUNT}/{file}")))
-            .collect(),
+        added: Some(projection(wanted, agent.token.expiration)),
+        further,
         is_scoped: true,
     }
 }
@@ -268,21 +268,22 @@ fn agent_can_read(pod: &Pod<'_>, volume: &Volume<'_>) -> bool {
 }
 
 /// The projected volume of our own, with a token for each audience.
-fn projection(wanted: &[(&str, String)], expiration: u64) -> Value {
-    let sources: Vec<Value> = wanted
-        .iter()
-        .map(|(audience, file)| {
-            let mut source = json!({ "expirationSeconds": expiration, "path": file });
-            if let (false, Some(map)) = (audience.is_empty(), source.as_object_mut()) {
-                map.shift_insert(0, "audience".to_owned(), (*audience).into());
-            }
-            json!({ "serviceAccountToken": source })
+fn projection(wanted: Vec<(&str, String)>, expiration_seconds: u64) -> written::Volume<'_> {
+    let sources = wanted
+        .into_iter()
+        .map(|(audience, path)| ProjectedSource::ServiceAccountToken {
+            audience,
+            expiration_seconds,
+            path,
         })
         .collect();
-    json!({
-        "name": OUR_VOLUME,
-        "projected": { "sources": sources, "defaultMode": 0o644 },
-    })
+    written::Volume {
+        name: OUR_VOLUME.into(),
+        source: VolumeSource::Projected {
+            sources,
+            default_mode: 0o644,
+        },
+    }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

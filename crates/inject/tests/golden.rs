@@ -109,7 +109,7 @@ fn pods_that_work_with_the_established_agent_work_with_ours() {
                 patch, findings, ..
             } if !expected => {
                 let mut pod = case["pod"].clone();
-                json_patch::patch(&mut pod, &patch).unwrap();
+                json_patch::patch(&mut pod, &patch.operations()).unwrap();
                 let refused = findings.iter().find(|f| f.text.contains("will refuse"));
                 if refused.is_some() != UNREADABLE.contains(&name.as_str()) {
                     wrong.push(format!("{name}: {refused:?}"));
@@ -205,7 +205,8 @@ fn compare(case: &Value) -> Result<(), String> {
         }
         (Outcome::Patched { patch, .. }, None, Some(recorded)) => {
             let mut pod = case["pod"].clone();
-            json_patch::patch(&mut pod, &patch).map_err(|e| format!("the patch fails: {e}"))?;
+            json_patch::patch(&mut pod, &patch.operations())
+                .map_err(|e| format!("the patch fails: {e}"))?;
             let mut recorded = recorded.clone();
             let configs = decode_configs(&mut pod);
             decode_configs(&mut recorded);

@@ -164,10 +164,8 @@ pub struct Verdict {
 
 impl Verdict {
     /// The verdict for an outcome of the injection.
-    ///
-    /// # Errors
-    /// When the patch cannot be written as JSON, which no patch made of JSON values does.
-    pub fn of(outcome: &Outcome) -> Result<Self, serde_json::Error> {
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
         let mut verdict = Self::default();
         let findings = match outcome {
             Outcome::Unchanged { reason, findings } => {
@@ -175,7 +173,7 @@ impl Verdict {
                 findings
             }
             Outcome::Denied { message, findings } => {
-                verdict.denied = Some(message.clone());
+                verdict.denied = Some(message);
                 findings
             }
             Outcome::Patched {
@@ -183,15 +181,15 @@ impl Verdict {
                 injected,
                 findings,
             } => {
-                verdict.patch = Some(serde_json::to_vec(patch)?);
+                verdict.patch = Some(patch.into_json());
                 verdict
                     .audit
                     .insert("injected", injected.as_str().to_owned());
                 findings
             }
         };
-        verdict.add_findings(findings);
-        Ok(verdict)
+        verdict.add_findings(&findings);
+        verdict
     }
 
     /// Adds what was noticed: warnings for the sender, everything for the audit log.
@@ -217,7 +215,10 @@ impl Verdict {
     /// # Errors
     /// When the verdict cannot be written as JSON, which plain texts always can.
     pub fn answer(&self, question: &Question) -> Result<Vec<u8>, serde_json::Error> {
-        let mut body = serde_json::to_vec(&Answer {
+        let patch = self.patch.as_deref().map(InBase64);
+        let patch_length = patch.as_ref().map_or(0, InBase64::length);
+        let mut body = Vec::with_capacity(USUAL_LENGTH + patch_length);
+        let answer = Answer {
             kind: &question.kind,
             api_version: &question.api_version,
             response: Response {
@@ -230,36 +231,45 @@ impl Verdict {
                     reason: "Forbidden",
                     code: 403,
                 }),
-                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
+                patch_type: patch.as_ref().map(|_| "JSONPatch"),
                 warnings: &self.warnings,
                 audit_annotations: &self.audit,
             },
-        })?;
-        if let Some(patch) = &self.patch {
-            insert_patch(&mut body, patch);
+        };
+        serde_json::to_writer(&mut body, &answer)?;
+        if let Some(patch) = patch {
+            patch.insert_into(&mut body);
         }
         Ok(body)
     }
 }
 
+/// The bytes that most answers fit into without their patch.
+const USUAL_LENGTH: usize = 1024;
+
 /// What closes `response` and the answer itself.
 const END: &[u8] = b"}}";
 
-/// Writes the patch as the last field of `response`. In base64 nothing has to be escaped, so the longest part of an
-/// answer is not looked through once more.
-fn insert_patch(body: &mut Vec<u8>, patch: &[u8]) {
-    const FIELD: &[u8] = b",\"patch\":\"";
-    let end = body.len() - END.len();
-    body.truncate(end);
-    let start = end + FIELD.len();
-    let length = base64::encoded_len(patch.len(), true).unwrap_or_default();
-    body.reserve_exact(FIELD.len() + length + 1 + END.len());
-    body.extend_from_slice(FIELD);
-    body.resize(start + length, 0);
-    let written = STANDARD.encode_slice(patch, body.get_mut(start..).unwrap_or_default());
-    debug_assert_eq!(written, Ok(length), "the room was made for it");
-    body.push(b'"');
-    body.extend_from_slice(END);
+/// A patch as it travels. In base64 nothing has to be escaped, so the longest part of an answer is not looked through
+/// once more, but written where it belongs.
+struct InBase64<'a>(&'a [u8]);
+
+impl InBase64<'_> {
+    fn length(&self) -> usize {
+        base64::encoded_len(self.0.len(), true).unwrap_or_default()
+    }
+
+    /// Writes the patch as the last field of `response`.
+    fn insert_into(&self, body: &mut Vec<u8>) {
+        body.truncate(body.len() - END.len());
+        body.extend_from_slice(b",\"patch\":\"");
+        let start = body.len();
+        body.resize(start + self.length(), 0);
+        let written = STANDARD.encode_slice(self.0, body.get_mut(start..).unwrap_or_default());
+        debug_assert_eq!(written, Ok(self.length()), "the room was made for it");
+        body.push(b'"');
+        body.extend_from_slice(END);
+    }
 }
 
 /// Warnings travel in HTTP headers, where a line's end is not allowed.
@@ -397,7 +407,7 @@ mod tests {
                 Finding::info(Code::Token, "for the log"),
             ],
         };
-        let answer = Verdict::of(&outcome).unwrap().answer(&question).unwrap();
+        let answer = Verdict::of(outcome).answer(&question).unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(
             answer["response"],

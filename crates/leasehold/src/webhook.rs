@@ -36,18 +36,16 @@ impl Webhook {
     }
 
     /// Decides about a pod.
-    ///
-    /// # Errors
-    /// When the patch cannot be written as JSON.
     pub fn mutate(
         &self,
         request: &Request,
         namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
-    ) -> Result<Verdict, serde_json::Error> {
+    ) -> Verdict {
         let nothing = NamespaceFacts::default();
         let facts = namespace.map_or(&nothing, |facts| facts);
         let outcome = self.review(request, &request.object, &request.kind.kind, facts);
-        let verdict = match (namespace, &outcome) {
+        let found = outcome.findings().len();
+        let verdict = match (namespace, outcome) {
             // Without the namespace's defaults a pod would be injected otherwise than its platform wants.
             (Err(error), Outcome::Patched { .. } | Outcome::Denied { .. }) => {
                 self.metrics.denied(&request.namespace);
@@ -56,24 +54,21 @@ impl Webhook {
                     ..Verdict::default()
                 }
             }
-            _ => {
+            (_, outcome) => {
                 self.metrics.decided(&request.namespace, &outcome);
-                Verdict::of(&outcome)?
+                Verdict::of(outcome)
             }
         };
-        log(request, &verdict, &outcome);
-        Ok(verdict)
+        log(request, &verdict, found);
+        verdict
     }
 
     /// Looks at a workload and says what its pods will meet. Always allows.
-    ///
-    /// # Errors
-    /// Never; the signature is that of [`Webhook::mutate`].
     pub fn validate(
         &self,
         request: &Request,
         namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
-    ) -> Result<Verdict, serde_json::Error> {
+    ) -> Verdict {
         let nothing = NamespaceFacts::default();
         let facts = namespace.map_or(&nothing, |facts| facts);
         let mut findings = Vec::new();
@@ -87,7 +82,7 @@ impl Webhook {
         self.metrics.validated(&findings);
         let mut verdict = Verdict::default();
         verdict.add_findings(&findings);
-        Ok(verdict)
+        verdict
     }
 
     fn review(
@@ -149,7 +144,7 @@ fn advice(outcome: Outcome, object: &Value) -> Vec<Finding> {
     }
 }
 
-fn log(request: &Request, verdict: &Verdict, outcome: &Outcome) {
+fn log(request: &Request, verdict: &Verdict, found: usize) {
     let metadata = request.object.get("metadata");
     let name = metadata
         .and_then(|metadata| {
@@ -159,15 +154,15 @@ fn log(request: &Request, verdict: &Verdict, outcome: &Outcome) {
         })
         .and_then(Value::as_str)
         .unwrap_or_default();
-    match (&verdict.denied, outcome) {
+    match (&verdict.denied, &verdict.patch) {
         (Some(message), _) => tracing::warn!(
             uid = %request.uid, namespace = %request.namespace, pod = %name, %message, "a pod was denied"
         ),
-        (None, Outcome::Patched { findings, .. }) => tracing::info!(
-            uid = %request.uid, namespace = %request.namespace, pod = %name, findings = findings.len(),
+        (None, Some(_)) => tracing::info!(
+            uid = %request.uid, namespace = %request.namespace, pod = %name, findings = found,
             "a pod was injected"
         ),
-        (None, _) => tracing::debug!(
+        (None, None) => tracing::debug!(
             uid = %request.uid, namespace = %request.namespace, pod = %name, "a pod was left as it is"
         ),
     }

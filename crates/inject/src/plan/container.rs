@@ -1,13 +1,16 @@
 //! The agent's containers of either flavour, before amounts and patches.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use crate::plan::{INIT, Role, SIDECAR, agent_config, env, volumes};
+use crate::plan::{INIT, Role, SIDECAR, agent_config, env};
 use crate::pod::Pod;
 use crate::report::Report;
-use crate::review::Review;
 use crate::settings::{Flavour, Gate, KubeVersion};
 use crate::spec::{Ids, Placement, Spec};
+use crate::written::{
+    Capabilities, Container, Handler, Lifecycle, Mount, Probe, Resources, SeccompProfile,
+    SecurityContext,
+};
 
 /// Our agent's program in its image.
 const PROGRAM: &str = "/usr/local/bin/leasehold-agent";
@@ -18,60 +21,45 @@ const SLEEPING_HOOKS: KubeVersion = KubeVersion {
 };
 
 /// Builds a container, or none where its configuration cannot be written, which is reported.
-pub(super) fn build(
+pub(super) fn build<'s>(
     role: Role,
-    spec: &Spec<'_>,
-    pod: &Pod<'_>,
-    review: &Review<'_>,
+    spec: &'s Spec<'_>,
+    pod: &'s Pod<'_>,
+    mounts: Vec<Mount<'s>>,
+    version: KubeVersion,
     report: &mut Report,
-) -> Option<Value> {
+) -> Option<Container<'s>> {
     let config = match spec.container.configmap {
         Some(_) => None,
         None => Some(agent_config::encoded(role, spec, pod, report)?),
     };
-    let mut map = Map::new();
-    map.insert(
-        "name".into(),
-        if role == Role::Init { INIT } else { SIDECAR }.into(),
-    );
-    map.insert("image".into(), spec.agent.image.as_str().into());
-    match spec.agent.flavour {
-        Flavour::Vault => {
-            map.insert("command".into(), json!(["/bin/sh", "-ec"]));
-            map.insert(
-                "args".into(),
-                json!([established_script(role, config.is_none())]),
-            );
+    let (command, args) = match spec.agent.flavour {
+        Flavour::Vault => (
+            vec!["/bin/sh", "-ec"],
+            Some([established_script(role, config.is_none())]),
+        ),
+        Flavour::Leasehold if config.is_none() => {
+            (vec![PROGRAM, "run", "--config", config_file(role)], None)
         }
-        Flavour::Leasehold => {
-            let mut command = vec![PROGRAM, "run"];
-            if config.is_none() {
-                command.extend(["--config", config_file(role)]);
-            }
-            map.insert("command".into(), json!(command));
-        }
-    }
-    map.insert(
-        "env".into(),
-        env::variables(spec, pod, config.as_deref()).into(),
-    );
-    map.insert("resources".into(), json!({}));
-    if role == Role::Native {
-        map.insert("restartPolicy".into(), "Always".into());
-    }
-    let mounts = volumes::agent_mounts(role, spec, pod, review.pod);
-    map.insert("volumeMounts".into(), mounts.into());
-    match spec.agent.flavour {
-        Flavour::Vault if role == Role::Sidecar => {
-            map.insert("lifecycle".into(), established_lifecycle(spec));
-        }
-        Flavour::Vault => {}
-        Flavour::Leasehold => insert_lifecycle(&mut map, role, spec, review.kube_version),
-    }
-    if let Some(context) = security_context(spec) {
-        map.insert("securityContext".into(), context);
-    }
-    Some(Value::Object(map))
+        Flavour::Leasehold => (vec![PROGRAM, "run"], None),
+    };
+    Some(Container {
+        name: if role == Role::Init { INIT } else { SIDECAR },
+        image: &spec.agent.image,
+        command,
+        args,
+        env: env::variables(spec, pod, config),
+        resources: Resources::default(),
+        restart_policy: (role == Role::Native).then_some("Always"),
+        volume_mounts: mounts,
+        lifecycle: match spec.agent.flavour {
+            Flavour::Vault if role == Role::Sidecar => Some(established_lifecycle(spec)),
+            Flavour::Vault => None,
+            Flavour::Leasehold => our_lifecycle(role, spec, version),
+        },
+        startup_probe: startup_probe(role, spec),
+        security_context: security_context(spec),
+    })
 }
 
 fn config_file(role: Role) -> &'static str {
@@ -82,22 +70,23 @@ fn config_file(role: Role) -> &'static str {
 }
 
 /// The script that the established injector gives the shell.
-fn established_script(role: Role, has_configmap: bool) -> String {
+fn established_script(role: Role, has_configmap: bool) -> Cow<'static, str> {
     if has_configmap {
-        return format!(
+        return Cow::Owned(format!(
             "touch /home/vault/.vault-token && vault agent -config={}",
             config_file(role)
-        );
+        ));
     }
-    "echo ${VAULT_CONFIG?} | base64 -d > /home/vault/config.json && vault agent \
-     -config=/home/vault/config.json"
-        .to_owned()
+    Cow::Borrowed(
+        "echo ${VAULT_CONFIG?} | base64 -d > /home/vault/config.json && vault agent \
+         -config=/home/vault/config.json",
+    )
 }
 
 /// The established hook that revokes the token, with what the server needs to be reached.
-fn established_lifecycle(spec: &Spec<'_>) -> Value {
+fn established_lifecycle(spec: &Spec<'_>) -> Lifecycle {
     if spec.container.revocation.asked != Some(true) {
-        return json!({});
+        return Lifecycle::default();
     }
     let server = &spec.server;
     let mut flags = format!("-address={}", server.address);
@@ -118,67 +107,70 @@ fn established_lifecycle(spec: &Spec<'_>) -> Value {
     }
     let grace = spec.container.revocation.grace_seconds;
     let script = format!("/bin/sleep {grace} && /bin/vault token revoke {flags} -self");
-    json!({ "preStop": { "exec": { "command": ["/bin/sh", "-c", script] } } })
+    let command = vec!["/bin/sh".into(), "-c".into(), script.into()];
+    Lifecycle {
+        pre_stop: Some(Handler::Exec { command }),
+        ..Lifecycle::default()
+    }
 }
 
-/// The gate of a native sidecar, and the pause of a pair's sidecar before it revokes.
-fn insert_lifecycle(
-    map: &mut Map<String, Value>,
-    role: Role,
-    spec: &Spec<'_>,
-    version: KubeVersion,
-) {
-    let seconds = spec.agent.wait_seconds;
+/// The hook that is the gate of a native sidecar, or the pause of a pair's sidecar before it revokes.
+fn our_lifecycle(role: Role, spec: &Spec<'_>, version: KubeVersion) -> Option<Lifecycle> {
     match (role, spec.agent.placement) {
-        (Role::Native, Placement::Native(Some(Gate::Hook))) => {
-            let command = json!([PROGRAM, "wait", "--timeout", format!("{seconds}s")]);
-            map.insert(
-                "lifecycle".into(),
-                json!({ "postStart": { "exec": { "command": command } } }),
-            );
-        }
-        (Role::Native, Placement::Native(Some(Gate::Probe))) => {
-            let probe = json!({
-                "exec": { "command": [PROGRAM, "wait", "--timeout", "0s"] },
-                "periodSeconds": 1,
-                "failureThreshold": seconds.max(1),
-            });
-            map.insert("startupProbe".into(), probe);
-        }
+        (Role::Native, Placement::Native(Some(Gate::Hook))) => Some(Lifecycle {
+            post_start: Some(waiting(spec.agent.wait_seconds)),
+            ..Lifecycle::default()
+        }),
         (Role::Sidecar, _) if spec.container.revocation.asked == Some(true) => {
-            let grace = spec.container.revocation.grace_seconds;
-            if grace > 0 && version >= SLEEPING_HOOKS {
-                map.insert(
-                    "lifecycle".into(),
-                    json!({ "preStop": { "sleep": { "seconds": grace } } }),
-                );
-            }
+            let seconds = spec.container.revocation.grace_seconds;
+            (seconds > 0 && version >= SLEEPING_HOOKS).then(|| Lifecycle {
+                pre_stop: Some(Handler::Sleep { seconds }),
+                ..Lifecycle::default()
+            })
         }
-        _ => {}
+        _ => None,
     }
 }
 
-fn security_context(spec: &Spec<'_>) -> Option<Value> {
-    let ids = spec.container.ids?;
+/// The probe that is the gate of a native sidecar.
+fn startup_probe(role: Role, spec: &Spec<'_>) -> Option<Probe> {
+    let by_probe = spec.agent.placement == Placement::Native(Some(Gate::Probe));
+    (role == Role::Native && by_probe).then(|| Probe {
+        handler: waiting(0),
+        period_seconds: 1,
+        failure_threshold: spec.agent.wait_seconds.max(1),
+    })
+}
+
+/// Waits until the files are there, at most so long.
+fn waiting(seconds: u64) -> Handler {
+    let timeout = format!("{seconds}s");
+    Handler::Exec {
+        command: vec![
+            PROGRAM.into(),
+            "wait".into(),
+            "--timeout".into(),
+            timeout.into(),
+        ],
+    }
+}
+
+fn security_context(spec: &Spec<'_>) -> Option<SecurityContext> {
     let ours = spec.agent.flavour == Flavour::Leasehold;
-    let mut map = Map::new();
-    map.insert("capabilities".into(), json!({ "drop": ["ALL"] }));
-    match ids {
-        Ids::Fixed { user, group } => {
-            map.insert("runAsUser".into(), user.into());
-            map.insert("runAsGroup".into(), group.into());
-            // The group of root is not root.
-            let non_root = user != 0 && (ours || group != 0);
-            map.insert("runAsNonRoot".into(), non_root.into());
-        }
-        Ids::Platform => {
-            map.insert("runAsNonRoot".into(), true.into());
-        }
-    }
-    map.insert("readOnlyRootFilesystem".into(), true.into());
-    map.insert("allowPrivilegeEscalation".into(), false.into());
-    if ours {
-        map.insert("seccompProfile".into(), json!({ "type": "RuntimeDefault" }));
-    }
-    Some(map.into())
+    let (user, group) = match spec.container.ids? {
+        Ids::Fixed { user, group } => (Some(user), Some(group)),
+        Ids::Platform => (None, None),
+    };
+    Some(SecurityContext {
+        capabilities: Capabilities { drop: ["ALL"] },
+        run_as_user: user,
+        run_as_group: group,
+        // The group of root is not root.
+        run_as_non_root: user != Some(0) && (ours || group != Some(0)),
+        read_only_root_filesystem: true,
+        allow_privilege_escalation: false,
+        seccomp_profile: ours.then_some(SeccompProfile {
+            kind: "RuntimeDefault",
+        }),
+    })
 }

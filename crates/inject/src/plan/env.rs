@@ -1,12 +1,12 @@
 //! The variables of the agent's containers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use serde_json::{Value, json};
 
 use crate::pod::Pod;
 use crate::settings::Flavour;
 use crate::spec::Spec;
+use crate::written::{ValueFrom, Variable};
 
 /// Variables of the application that the aws method needs: region and web identity, as vault-k8s hands them on.
 const AWS: [&str; 4] = [
@@ -24,16 +24,19 @@ const AWS_POD_IDENTITY: [&str; 2] = [
 
 /// All variables, in the established order. `config` is the agent's configuration in base64, none
 /// where a ConfigMap holds it.
-pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) -> Vec<Value> {
+pub(super) fn variables<'s>(
+    spec: &'s Spec<'_>,
+    pod: &'s Pod<'_>,
+    config: Option<String>,
+) -> Vec<Variable<'s>> {
     let server = &spec.server;
-    let mut variables = vec![
-        from_field("NAMESPACE", "metadata.namespace"),
-        from_field("HOST_IP", "status.hostIP"),
-        from_field("POD_IP", "status.podIP"),
-    ];
-    let mut add = |name: &str, value: &str| {
+    let mut variables = Vec::with_capacity(8);
+    variables.push(from_field("NAMESPACE", "metadata.namespace"));
+    variables.push(from_field("HOST_IP", "status.hostIP"));
+    variables.push(from_field("POD_IP", "status.podIP"));
+    let mut add = |name: &'static str, value: &'s str| {
         if !value.is_empty() {
-            variables.push(json!({ "name": name, "value": value }));
+            variables.push(text(name, value));
         }
     };
     add("GOMAXPROCS", server.go_max_procs);
@@ -47,7 +50,7 @@ pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) ->
     add("HTTPS_PROXY", server.proxy);
     add("NO_PROXY", server.no_proxy);
     match config {
-        Some(config) => add("VAULT_CONFIG", config),
+        Some(config) => variables.push(text("VAULT_CONFIG", config)),
         None => {
             add("VAULT_ADDR", server.address);
             add("VAULT_CACERT", server.ca_cert);
@@ -68,7 +71,9 @@ pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) ->
             }
         }
     }
-    add("VAULT_CACERT_BYTES", &server.cacert_bytes);
+    if !server.cacert_bytes.is_empty() {
+        variables.push(text("VAULT_CACERT_BYTES", server.cacert_bytes.as_str()));
+    }
     if spec.login.method == "aws" {
         variables.extend(aws(spec, pod));
     }
@@ -76,13 +81,13 @@ pub(super) fn variables(spec: &Spec<'_>, pod: &Pod<'_>, config: Option<&str>) ->
 }
 
 /// The identity variables of the application: of each, the first container's that has it.
-fn aws(spec: &Spec<'_>, pod: &Pod<'_>) -> Vec<Value> {
+fn aws<'s>(spec: &'s Spec<'_>, pod: &'s Pod<'_>) -> Vec<Variable<'s>> {
     let pod_identity: &[&str] = match spec.agent.flavour {
         Flavour::Leasehold => &AWS_POD_IDENTITY,
         Flavour::Vault => &[],
     };
     let names = AWS.iter().chain(pod_identity);
-    let mut found: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Variable<'s>> = BTreeMap::new();
     for variable in pod.containers().iter().flat_map(|c| c.env()) {
         let Some(&name) = names.clone().find(|name| **name == variable.name()) else {
             continue;
@@ -90,18 +95,38 @@ fn aws(spec: &Spec<'_>, pod: &Pod<'_>) -> Vec<Value> {
         found
             .entry(name)
             .or_insert_with(|| match (&variable.value_from, variable.value()) {
-                (Some(from), _) => json!({ "name": name, "valueFrom": from }),
-                (None, "") => json!({ "name": name }),
-                (None, value) => json!({ "name": name, "value": value }),
+                (Some(from), _) => from_somewhere(name, ValueFrom::AsWritten(from)),
+                (None, "") => Variable {
+                    name,
+                    value: None,
+                    value_from: None,
+                },
+                (None, value) => text(name, value),
             });
     }
-    let mut variables: Vec<Value> = found.into_values().collect();
+    let mut variables: Vec<Variable<'s>> = found.into_values().collect();
     if let Some(region) = spec.login.config.get("region") {
-        variables.push(json!({ "name": "AWS_REGION", "value": region }));
+        variables.push(text("AWS_REGION", *region));
     }
     variables
 }
 
-fn from_field(name: &str, path: &str) -> Value {
-    json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } })
+fn text<'s>(name: &'static str, value: impl Into<Cow<'s, str>>) -> Variable<'s> {
+    Variable {
+        name,
+        value: Some(value.into()),
+        value_from: None,
+    }
+}
+
+fn from_field(name: &'static str, field_path: &'static str) -> Variable<'static> {
+    from_somewhere(name, ValueFrom::FieldRef { field_path })
+}
+
+fn from_somewhere<'s>(name: &'static str, from: ValueFrom<'s>) -> Variable<'s> {
+    Variable {
+        name,
+        value: None,
+        value_from: Some(from),
+    }
 }

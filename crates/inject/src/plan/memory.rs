@@ -13,8 +13,9 @@ use crate::vocabulary::container as names;
 
 /// What our agent needs itself, in MiB.
 const AGENT_MIB: i128 = 32;
-/// The size of the agent's own memory volume, in MiB.
-pub(crate) const HOME_MIB: i128 = 4;
+/// The size of the agent's own memory volume, in MiB, and as it is written.
+const HOME_MIB: i128 = 4;
+pub(super) const HOME_SIZE: &str = "4Mi";
 /// One MiB in the unit of quantities.
 const MIB_NANOS: i128 = 1024 * 1024 * 1_000_000_000;
 

@@ -8,7 +8,8 @@ mod native;
 mod refusals;
 mod volumes;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::finding::{Code, Finding};
 use crate::go::quantity::Quantity;
@@ -17,11 +18,12 @@ use crate::pod::{Container, Pod};
 use crate::read_back::read_back;
 use crate::report::{Report, Stage};
 use crate::review::{Injected, Review};
-use crate::settings::Flavour;
+use crate::settings::{Flavour, KubeVersion};
 use crate::spec::{Placement, Spec};
 use crate::vocabulary::{Annotation, container as names};
+use crate::written::{self, Mount, Resources, Volume};
 
-pub(crate) use volumes::{Group, HOME, SECRETS_VOLUME, mount_path};
+pub(crate) use volumes::{HOME, SECRETS_VOLUME};
 
 /// The sidecar's name, native or not.
 pub(crate) const SIDECAR: &str = "vault-agent";
@@ -41,72 +43,69 @@ pub(crate) enum Role {
 
 /// What is added to the pod.
 #[derive(Debug)]
-pub(crate) struct Plan<'a> {
-    /// Volumes, in groups as they are added.
-    pub(crate) volumes: Vec<Group>,
+pub(crate) struct Plan<'s> {
+    /// Volumes, as they are added.
+    pub(crate) volumes: Vec<Volume<'s>>,
     /// Mounts for the application's containers.
-    pub(crate) mounts: Vec<Value>,
+    pub(crate) mounts: Vec<Mount<'s>>,
     /// The container that goes among the init containers, and where.
-    pub(crate) init: Option<(Value, usize)>,
+    pub(crate) init: Option<(Agent<'s>, usize)>,
     /// The container that goes among the containers.
-    pub(crate) sidecar: Option<Value>,
-    /// `shareProcessNamespace`, where it is to be set.
-    pub(crate) share_process_namespace: Option<bool>,
+    pub(crate) sidecar: Option<Agent<'s>>,
     /// Which containers that makes.
     pub(crate) injected: Injected,
     /// What was asked for.
-    pub(crate) spec: Spec<'a>,
+    pub(crate) spec: &'s Spec<'s>,
 }
 
-impl<'a> Plan<'a> {
+/// A container of the agent's.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Agent<'s> {
+    /// As it was planned.
+    Planned(Box<written::Container<'s>>),
+    /// As an annotation's patch has made it.
+    Patched(Value),
+}
+
+impl<'s> Plan<'s> {
     /// Plans what to add. Whether the pod must be denied is in the report afterwards.
     pub(crate) fn make(
-        spec: Spec<'a>,
-        pod: &Pod<'a>,
-        review: &Review<'a>,
+        spec: &'s Spec<'s>,
+        pod: &'s Pod<'_>,
+        review: &Review<'_>,
         report: &mut Report,
     ) -> Self {
-        let roles: &[Role] = match spec.agent.placement {
-            Placement::Native(_) => &[Role::Native],
-            Placement::Pair => &[Role::Init, Role::Sidecar],
-            Placement::InitOnly => &[Role::Init],
-            Placement::SidecarOnly => &[Role::Sidecar],
+        let (roles, injected): (&[Role], _) = match spec.agent.placement {
+            Placement::Native(_) => (&[Role::Native], Injected::Native),
+            Placement::Pair => (&[Role::Init, Role::Sidecar], Injected::InitAndSidecar),
+            Placement::InitOnly => (&[Role::Init], Injected::InitOnly),
+            Placement::SidecarOnly => (&[Role::Sidecar], Injected::SidecarOnly),
         };
         let mut init = None;
         let mut sidecar = None;
         for role in roles {
+            let mounts = volumes::agent_mounts(*role, spec, pod, review.pod);
             // What is found about its place belongs into its log, so it is found before.
-            let place = (*role == Role::Native)
-                .then(|| native::place(&spec, pod, &native::mounts(&spec, pod, review), report));
-            let Some(container) = finished(*role, &spec, pod, review, report) else {
+            let place = match role {
+                Role::Native => native::place(spec, pod, &native::patched(&mounts, spec), report),
+                Role::Init if spec.agent.init_first == Some(true) => 0,
+                Role::Init | Role::Sidecar => pod.init_containers().len(),
+            };
+            let Some(container) = finished(*role, spec, pod, mounts, review.kube_version, report)
+            else {
                 continue;
             };
             match role {
-                Role::Native => init = Some((container, place.unwrap_or_default())),
-                Role::Init => {
-                    let first = spec.agent.init_first == Some(true);
-                    let place = if first {
-                        0
-                    } else {
-                        pod.init_containers().len()
-                    };
-                    init = Some((container, place));
-                }
+                Role::Native | Role::Init => init = Some((container, place)),
                 Role::Sidecar => sidecar = Some(container),
             }
         }
-        let injected = match spec.agent.placement {
-            Placement::Native(_) => Injected::Native,
-            Placement::Pair => Injected::InitAndSidecar,
-            Placement::InitOnly => Injected::InitOnly,
-            Placement::SidecarOnly => Injected::SidecarOnly,
-        };
         Self {
-            volumes: volumes::groups(&spec, pod),
-            mounts: volumes::application_mounts(&spec, review.pod),
+            volumes: volumes::added(spec, pod),
+            mounts: volumes::application_mounts(spec, review.pod),
             init,
             sidecar,
-            share_process_namespace: spec.container.share_process_namespace,
             injected,
             spec,
         }
@@ -117,7 +116,7 @@ impl<'a> Plan<'a> {
 ///
 /// A patch may have moved or added some in the agent alone: where the application mounts a volume, its
 /// paths are the right ones.
-pub(crate) fn mounts_of_injected(pod: &Pod<'_>) -> Vec<Value> {
+pub(crate) fn mounts_of_injected<'p>(pod: &'p Pod<'_>) -> Vec<Mount<'p>> {
     let is_agent = |container: &&Container<'_>| matches!(container.name(), SIDECAR | INIT);
     let in_application: Vec<_> = pod
         .all_containers()
@@ -136,46 +135,41 @@ pub(crate) fn mounts_of_injected(pod: &Pod<'_>) -> Vec<Value> {
             in_application.contains(mount)
                 || !in_application.iter().any(|(name, _)| *name == mount.0)
         })
-        .map(|(name, path)| json!({ "name": name, "mountPath": path }))
+        .map(|(name, path)| Mount::writable(name, path))
         .collect()
 }
 
 /// The finished container: made, given its amounts, patched, read back.
-fn finished(
+fn finished<'s>(
     role: Role,
-    spec: &Spec<'_>,
-    pod: &Pod<'_>,
-    review: &Review<'_>,
+    spec: &'s Spec<'_>,
+    pod: &'s Pod<'_>,
+    mounts: Vec<Mount<'s>>,
+    version: KubeVersion,
     report: &mut Report,
-) -> Option<Value> {
-    let mut container = container::build(role, spec, pod, review, report)?;
-    let resources = resources(role, spec, report);
-    if let Some(map) = container.as_object_mut() {
-        map.insert("resources".to_owned(), resources);
-    }
+) -> Option<Agent<'s>> {
+    let mut container = container::build(role, spec, pod, mounts, version, report)?;
+    container.resources = resources(role, spec, report);
     let (patch, annotation) = match role {
         Role::Init => (&spec.container.patches.init, &names::INIT_JSON_PATCH),
         Role::Native | Role::Sidecar => (&spec.container.patches.sidecar, &names::JSON_PATCH),
     };
     let Some(patch) = patch.as_ref().filter(|patch| !patch.is_empty()) else {
-        return Some(container);
+        return Some(Agent::Planned(Box::new(container)));
     };
-    apply(patch, annotation, container, spec.agent.flavour, report)
+    apply(patch, annotation, &container, spec.agent.flavour, report).map(Agent::Patched)
 }
 
 fn apply(
     patch: &LaxPatch,
     annotation: &'static Annotation,
-    mut container: Value,
+    planned: &written::Container<'_>,
     flavour: Flavour,
     report: &mut Report,
 ) -> Option<Value> {
     let name = annotation.full_name();
-    let given_name = container
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let mut container = serde_json::to_value(planned)
+        .expect("a container is made of texts and numbers with texts as keys, which JSON has");
     let mut lax = Vec::new();
     let applied = patch.apply(&mut container, &mut |what| lax.push(what));
     for what in lax {
@@ -185,9 +179,10 @@ fn apply(
     let result = applied.and_then(|()| read_back(container));
     match result {
         Ok((container, dropped)) => {
-            if container.get("name").and_then(Value::as_str) != Some(given_name.as_str()) {
+            if container.get("name").and_then(Value::as_str) != Some(planned.name) {
                 let text = format!(
-                    "it renames the container {given_name}, by which an injected pod is known"
+                    "it renames the container {}, by which an injected pod is known",
+                    planned.name
                 );
                 report.note(Finding::warning(Code::NameTaken, text).about(&name));
             }
@@ -225,9 +220,8 @@ pub(crate) fn default_amount(list: &str, resource: &str, spec: &Spec<'_>) -> Str
 }
 
 /// Requests and limits, written canonically.
-fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
-    let mut limits = serde_json::Map::new();
-    let mut requests = serde_json::Map::new();
+fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Resources {
+    let mut resources = Resources::default();
     let mut read: Vec<(&str, &str, Quantity)> = Vec::new();
     for amount in &spec.container.amounts {
         let default = default_amount(amount.list, amount.resource, spec);
@@ -237,12 +231,12 @@ fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
         }
         match (Quantity::parse(&text), amount.given) {
             (Ok(quantity), _) => {
-                let map = if amount.list == "limits" {
-                    &mut limits
+                let list = if amount.list == "limits" {
+                    &mut resources.limits
                 } else {
-                    &mut requests
+                    &mut resources.requests
                 };
-                map.insert(amount.resource.to_owned(), quantity.text.clone().into());
+                list.add(amount.resource, quantity.text.clone());
                 read.push((amount.list, amount.resource, quantity));
             }
             (Err(words), Some(given)) if given.origin == crate::layers::Origin::Injector => {
@@ -292,11 +286,5 @@ fn resources(role: Role, spec: &Spec<'_>, report: &mut Report) -> Value {
     if role == Role::Native || role == Role::Sidecar {
         memory::note_small_limit(spec, &read, report);
     }
-    let mut resources = serde_json::Map::new();
-    for (key, map) in [("limits", limits), ("requests", requests)] {
-        if !map.is_empty() {
-            resources.insert(key.to_owned(), map.into());
-        }
-    }
-    resources.into()
+    resources
 }

@@ -3,15 +3,16 @@
 //! It stands first, so that the others can read secrets. But the kubelet starts nothing behind it
 //! before its gate opens, so what the agent itself waits for must stand before it.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::finding::{Code, Finding};
-use crate::plan::{Role, volumes};
 use crate::pod::{Container, Pod};
 use crate::report::Report;
-use crate::review::Review;
 use crate::spec::{Placement, Spec};
 use crate::vocabulary::{login, switch};
+use crate::written::Mount;
 
 /// Init containers without which nothing reaches the network, or is meant to.
 const NETWORK: [&str; 6] = [
@@ -27,7 +28,7 @@ const NETWORK: [&str; 6] = [
 pub(super) fn place(
     spec: &Spec<'_>,
     pod: &Pod<'_>,
-    agents: &[Value],
+    agents: &[Mount<'_>],
     report: &mut Report,
 ) -> usize {
     let others = pod.init_containers();
@@ -59,10 +60,9 @@ pub(super) fn place(
 }
 
 /// The sidecar's mounts, with those that its patch adds.
-pub(super) fn mounts(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>) -> Vec<Value> {
-    let mounts = volumes::agent_mounts(Role::Native, spec, pod, review.pod);
+pub(super) fn patched<'m, 's>(mounts: &'m [Mount<'s>], spec: &Spec<'_>) -> Cow<'m, [Mount<'s>]> {
     let Some(patch) = spec.container.patches.sidecar.as_ref() else {
-        return mounts;
+        return Cow::Borrowed(mounts);
     };
     // The patch may count on fields that are not here; then its failure is told where it is applied.
     let mut container = json!({ "volumeMounts": mounts });
@@ -70,13 +70,19 @@ pub(super) fn mounts(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>) -> Vec
         .only("/volumeMounts")
         .apply(&mut container, &mut |_| {});
     match (applied, container.get_mut("volumeMounts").map(Value::take)) {
-        (Ok(()), Some(Value::Array(patched))) => patched,
-        _ => mounts,
+        (Ok(()), Some(Value::Array(patched))) => patched
+            .into_iter()
+            .filter_map(|mount| match mount {
+                Value::Object(fields) => Some(Mount::AsWritten(fields)),
+                _ => None,
+            })
+            .collect(),
+        _ => Cow::Borrowed(mounts),
     }
 }
 
 /// The volumes of the sidecar that hold a file which the login reads, but the token's own.
-fn login_volumes(spec: &Spec<'_>, mounts: &[Value]) -> Vec<String> {
+fn login_volumes(spec: &Spec<'_>, mounts: &[Mount<'_>]) -> Vec<String> {
     let files: Vec<&str> = spec
         .login
         .config
@@ -87,8 +93,11 @@ fn login_volumes(spec: &Spec<'_>, mounts: &[Value]) -> Vec<String> {
     mounts
         .iter()
         .filter_map(|mount| {
-            let name = mount.get("name")?.as_str()?;
-            let path = mount.get("mountPath")?.as_str()?.trim_end_matches('/');
+            let (name, path) = (mount.name(), mount.path());
+            if name.is_empty() || path.is_empty() {
+                return None;
+            }
+            let path = path.trim_end_matches('/');
             let holds = files.iter().any(|file| {
                 file.strip_prefix(path)
                     .is_some_and(|rest| rest.starts_with('/'))

@@ -34,7 +34,7 @@ pub(crate) struct Spec<'a> {
     /// Which agent, where, for which containers.
     pub(crate) agent: Agent<'a>,
     /// The token that the agent logs in with; none when it was not found, which denies the pod.
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<Token<'a>>,
     /// The secrets and where they go.
     pub(crate) secrets: Secrets<'a>,
     /// The server.
@@ -134,7 +134,8 @@ impl<'a> Spec<'a> {
                 "it is empty: remove it",
             );
         }
-        let is_incomplete = |token: &Token| token.mount_path.is_empty() || token.volume.is_empty();
+        let is_incomplete =
+            |token: &Token<'_>| token.mount_path.is_empty() || token.volume.is_empty();
         if self.token.as_ref().is_some_and(is_incomplete) {
             reader.missing(
                 Stage::Validate,

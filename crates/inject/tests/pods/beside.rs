@@ -107,7 +107,7 @@ fn a_pod_that_the_established_injector_saw_first_is_not_injected_again() {
             // Containers that were left out may get mounts, and nothing else.
             Outcome::Patched { patch, .. } => {
                 let mut after = first.clone();
-                json_patch::patch(&mut after, &patch).unwrap();
+                json_patch::patch(&mut after, &patch.operations()).unwrap();
                 assert_eq!(agents(&after), before, "{name}");
                 assert_eq!(after["spec"]["volumes"], first["spec"]["volumes"], "{name}");
             }
@@ -128,7 +128,7 @@ fn a_pod_that_we_saw_first_is_left_alone_by_the_established_injector_and_by_us()
         };
         injected += 1;
         let mut first = pod.clone();
-        json_patch::patch(&mut first, &patch).unwrap();
+        json_patch::patch(&mut first, &patch.operations()).unwrap();
         let second = established(&first, &recorded);
         assert_eq!(
             second, first,

@@ -264,7 +264,7 @@ proptest! {
             return Ok(());
         };
         let mut patched = pod.clone();
-        prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
+        prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok(), "{patch}");
 
         let annotation = &pod["metadata"]["annotations"]["vault.hashicorp.com/agent-inject-status"];
         let mut expected = pod.clone();
@@ -307,7 +307,7 @@ proptest! {
             return Ok(());
         };
         let mut patched = pod.clone();
-        prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
+        prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok(), "{patch}");
         let others = |pod: &Value| -> Vec<Value> {
             let agents = ["app", "vault-agent"];
             list(pod, "containers").filter(|c| !agents.iter().any(|n| c["name"] == *n)).cloned().collect()
@@ -323,7 +323,7 @@ proptest! {
             return Ok(());
         };
         let mut patched = pod.clone();
-        prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
+        prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok(), "{patch}");
         let patches = ["agent-json-patch", "agent-init-json-patch"];
         if patches.iter().any(|p| !pod["metadata"]["annotations"][format!("vault.hashicorp.com/{p}")].is_null()) {
             return Ok(());
@@ -356,7 +356,7 @@ proptest! {
             return Ok(());
         }
         let mut patched = pod;
-        prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch}");
+        prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok(), "{patch}");
         for name in ["containers", "initContainers"] {
             for container in list(&patched, name) {
                 let config = crate::support::config(container);
@@ -384,7 +384,7 @@ proptest! {
         };
         if let Outcome::Patched { patch, .. } = review(&question, &Settings::default(), &Unchecked) {
             let mut patched = object.clone();
-            prop_assert!(json_patch::patch(&mut patched, &patch).is_ok(), "{patch} to {object}");
+            prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok(), "{patch} to {object}");
         }
     }
 
@@ -400,7 +400,7 @@ proptest! {
         match request.answer() {
             Outcome::Patched { patch, .. } => {
                 let mut patched = request.pod;
-                prop_assert!(json_patch::patch(&mut patched, &patch).is_ok());
+                prop_assert!(json_patch::patch(&mut patched, &patch.operations()).is_ok());
                 prop_assert!(Pod::deserialize(&patched).is_ok(), "{patched}");
             }
             Outcome::Denied { message, .. } => prop_assert!(

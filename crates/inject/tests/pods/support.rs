@@ -114,7 +114,7 @@ impl Request {
                 findings,
             } => {
                 let mut pod = self.pod.clone();
-                if let Err(error) = json_patch::patch(&mut pod, &patch) {
+                if let Err(error) = json_patch::patch(&mut pod, &patch.operations()) {
                     panic!("the patch does not apply: {error}\n{patch}");
                 }
                 Patched {

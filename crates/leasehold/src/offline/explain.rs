@@ -158,7 +158,7 @@ impl Explainer<'_> {
                     findings,
                 } => {
                     let mut after = pod.clone();
-                    json_patch::patch(&mut after, &patch)
+                    json_patch::patch(&mut after, &patch.operations())
                         .map_err(|error| format!("the patch does not apply: {error}"))?;
                     (
                         "injected",

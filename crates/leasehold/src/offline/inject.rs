@@ -146,7 +146,7 @@ impl Run<'_> {
             Outcome::Patched {
                 patch, findings, ..
             } => {
-                done.changed = Some(changed(object, holder, pod, patch)?);
+                done.changed = Some(changed(object, holder, pod, patch.operations())?);
                 findings
             }
         };

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use leasehold_inject::{Outcome, Review};
+use leasehold_inject::Review;
 
 use crate::admission::{self, Verdict};
 use crate::exit::Exit;
@@ -44,13 +44,13 @@ fn answer(
         kube_version,
     };
     let outcome = leasehold_inject::review(&review, &settings, &Templates);
-    let answer = Verdict::of(&outcome)?.answer(&question)?;
+    let verdict = Verdict::of(outcome);
+    let answer = verdict.answer(&question)?;
     output.write_all(&answer)?;
     output.write_all(b"\n")?;
     output.flush()?;
-    Ok(if matches!(outcome, Outcome::Denied { .. }) {
-        Exit::Failed
-    } else {
-        Exit::Done
+    Ok(match verdict.denied {
+        Some(_) => Exit::Failed,
+        None => Exit::Done,
     })
 }

@@ -286,7 +286,7 @@ fn word(value: &impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use leasehold_inject::{Code, SkipReason};
+    use leasehold_inject::{Code, Patch, SkipReason};
 
     use super::*;
 
@@ -297,7 +297,7 @@ mod tests {
         metrics.decided(
             "shop",
             &Outcome::Patched {
-                patch: json_patch::Patch(Vec::new()),
+                patch: Patch::default(),
                 injected: Injected::InitAndSidecar,
                 findings: Vec::new(),
             },

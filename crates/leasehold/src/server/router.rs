@@ -203,14 +203,12 @@ async fn decide(
         );
         (StatusCode::INTERNAL_SERVER_ERROR, message)
     })?;
-    verdict
-        .and_then(|verdict| verdict.answer(question))
-        .map_err(|error| {
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("failed to write the answer: {error}"),
-            )
-        })
+    verdict.answer(question).map_err(|error| {
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("failed to write the answer: {error}"),
+        )
+    })
 }
 
 /// Only JSON is read; parameters such as a charset do not matter, JSON being UTF-8 by definition.
