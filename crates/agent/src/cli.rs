@@ -235,10 +235,45 @@ fn open_log(
         .map(str::to_owned)
         .or_else(|| file.file.clone())
     {
-        log.copy_to(std::path::Path::new(&path))
+        log.copy_to(std::path::Path::new(&path), rotation(flags, file)?)
             .map_err(|error| format!("failed to open the log file `{path}`: {error}"))?;
     }
     Ok(log)
+}
+
+/// When the log file is put aside: as the flags say, else as the configuration does.
+fn rotation(flags: &Parsed, file: &leasehold_config::Log) -> Result<log::Rotation, String> {
+    let refused = |name: &str, text: &str, accepted: &str| {
+        format!("`-{name}` is `{text}`; accepted is {accepted}")
+    };
+    let whole = |name: &str, least: i64| -> Result<Option<i64>, String> {
+        let Some(text) = flags.get(name) else {
+            return Ok(None);
+        };
+        let number = text.trim().parse().ok().filter(|number| *number >= least);
+        number
+            .map(Some)
+            .ok_or_else(|| refused(name, text, &format!("a whole number from {least}")))
+    };
+    let age = match flags.get("log-rotate-duration") {
+        Some(text) => Some(leasehold_config::duration::parse(text).ok_or_else(|| {
+            let accepted = leasehold_config::duration::ACCEPTED;
+            refused("log-rotate-duration", text, accepted)
+        })?),
+        None => file.rotate_duration,
+    };
+    let bytes = match whole("log-rotate-bytes", 0)? {
+        Some(bytes) => u64::try_from(bytes).ok(),
+        None => file.rotate_bytes,
+    };
+    let kept = whole("log-rotate-max-files", -1)?.or(file.rotate_max_files);
+    Ok(log::Rotation {
+        bytes: bytes.filter(|bytes| *bytes > 0),
+        age: age.filter(|age| !age.is_zero()).unwrap_or(log::DEFAULT_AGE),
+        kept: kept
+            .filter(|kept| *kept != 0)
+            .map(|kept| usize::try_from(kept).unwrap_or_default()),
+    })
 }
 
 const fn level_of(level: leasehold_config::LogLevel) -> Level {
@@ -335,8 +370,7 @@ fn wait_command(flags: &Parsed, environment: &Environment) -> Result<ExitStatus,
     };
     let parsed = configuration::load(flags.all("config"), environment)
         .map_err(|error| sentence::chain(&error))?;
-    let stanza = parsed.config.leasehold.clone().unwrap_or_default();
-    let awaited = match stanza.state_dir {
+    let awaited = match parsed.config.state_dir() {
         Some(folder) => Awaited::State(StateFolder::new(PathBuf::from(folder))),
         None => {
             let templates = parsed.config.templates.iter();
@@ -357,7 +391,8 @@ fn status_command(flags: &Parsed, environment: &Environment) -> Result<ExitStatu
         None => {
             let parsed = configuration::load(flags.all("config"), environment)
                 .map_err(|error| sentence::chain(&error))?;
-            parsed.config.leasehold.and_then(|stanza| stanza.state_dir).ok_or(
+            let folder = parsed.config.state_dir().map(str::to_owned);
+            folder.ok_or(
                 "this configuration keeps no state to show: it has no `leasehold.state_dir`; `--state-dir DIR` names one",
             )?
         }

@@ -40,11 +40,16 @@ pub enum ConfigurationError {
 /// # Errors
 /// There is none, it cannot be read, or it is at fault.
 pub fn load(files: &[String], environment: &Environment) -> Result<Parsed, ConfigurationError> {
+    let given = |name: &str| {
+        let text = environment.get(name).map(str::trim);
+        text.filter(|text| !text.is_empty())
+    };
     if files.is_empty() {
-        let encoded = environment.get("VAULT_CONFIG").map(str::trim);
-        let encoded = encoded
-            .filter(|text| !text.is_empty())
-            .ok_or(ConfigurationError::None)?;
+        let Some(encoded) = given("VAULT_CONFIG") else {
+            // Where OpenBao's agent finds its configuration.
+            let path = given("BAO_AGENT_CONFIG_PATH").ok_or(ConfigurationError::None)?;
+            return load(&[path.to_owned()], environment);
+        };
         let text = decoded(encoded).ok_or(ConfigurationError::NotBase64)?;
         return Ok(leasehold_config::load([("VAULT_CONFIG", text.as_str())])?);
     }
@@ -120,6 +125,18 @@ mod tests {
             load(&[], &Environment::default()),
             Err(ConfigurationError::None)
         ));
+    }
+
+    #[test]
+    fn reads_the_file_that_openbaos_variable_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.hcl");
+        std::fs::write(&path, TEXT).unwrap();
+        let path = path.display().to_string();
+        let named = Environment::default().with("BAO_AGENT_CONFIG_PATH", &path);
+        assert_eq!(load(&[], &named).unwrap().config.templates.len(), 1);
+        let own = named.with("VAULT_CONFIG", &STANDARD.encode("pid_file = 1"));
+        assert!(load(&[], &own).is_err(), "the injector's comes first");
     }
 
     #[test]

@@ -59,14 +59,13 @@ pub fn without_effect(config: &AgentConfig, environment: &Environment) -> Vec<St
 }
 
 fn of_blocks(config: &AgentConfig) -> [(bool, &'static str); 5] {
-    let log = &config.log;
-    let rotates = log.rotate_bytes.is_some()
-        || log.rotate_duration.is_some()
-        || log.rotate_max_files.is_some();
-    let persists = config
+    let persist = config
         .cache
         .as_ref()
-        .is_some_and(|cache| cache.persist.is_some());
+        .and_then(|cache| cache.persist.as_ref());
+    let elsewhere = persist.is_some_and(|persist| config.state_dir() != Some(&persist.path));
+    let is_sealed = persist
+        .is_some_and(|persist| persist.exit_on_err || persist.service_account_token_file.is_some());
     let reloads = config.templates.iter().any(|template| {
         let command = template.command.as_ref();
         command.is_some_and(|command| command.reload_signal.is_some())
@@ -80,15 +79,15 @@ fn of_blocks(config: &AgentConfig) -> [(bool, &'static str); 5] {
     [
         (
             reloads,
-            "`exec.reload_signal` of a template has no effect: its command is run anew after each change; `leasehold.notify` sends signals to the application",
+            "`exec.reload_signal` of a template has no effect, as in Vault's agent: its command is run anew after each change; `leasehold.notify` sends signals to the application",
         ),
         (
-            rotates,
-            "`log_rotate_bytes`, `log_rotate_duration` and `log_rotate_max_files` have no effect: the log goes to the container's runtime, which rotates it, and `log_file` grows",
+            elsewhere,
+            "`cache.persist` has no effect beside `leasehold.state_dir`, which hands token and leases over",
         ),
         (
-            persists,
-            "`cache.persist` has no effect: `leasehold.state_dir` hands token and leases over",
+            is_sealed && !elsewhere,
+            "`exit_on_err` and `service_account_token_file` of `cache.persist` have no effect: what is kept is a file for the agent's user alone, and a login takes the place of one that cannot be adopted",
         ),
         (
             consistent,

@@ -10,7 +10,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::core::message::{Level, Line};
+use crate::{
+    clock,
+    core::message::{Level, Line},
+};
+
+mod file;
+
+use self::file::LogFile;
+pub use self::file::{DEFAULT_AGE, Rotation};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +48,7 @@ struct Sink {
     level: Cell<Level>,
     format: Format,
     stream: Stream,
-    file: RefCell<Option<std::fs::File>>,
+    file: RefCell<Option<LogFile>>,
 }
 
 impl Log {
@@ -60,16 +68,8 @@ impl Log {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn copy_to(&self, path: &Path) -> std::io::Result<()> {
-        let path = if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            path.join("agent.log")
-        } else {
-            path.to_owned()
-        };
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
+    pub fn copy_to(&self, path: &Path, rotation: Rotation) -> std::io::Result<()> {
+        let file = LogFile::open(path, rotation, clock::now())?;
         *self.0.file.borrow_mut() = Some(file);
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Log {
             Stream::Stdout => std::io::stdout().lock().write_all(text.as_bytes()),
         };
         if let Some(file) = self.0.file.borrow_mut().as_mut() {
-            let _ = file.write_all(text.as_bytes());
+            file.add(text.as_bytes(), clock::now(), now);
         }
     }
 

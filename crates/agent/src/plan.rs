@@ -217,7 +217,7 @@ pub fn plan(
     Ok(Plan {
         logins,
         pid_file: config.pid_file.clone().map(PathBuf::from),
-        state_folder: stanza.state_dir.map(PathBuf::from),
+        state_folder: config.state_dir().map(PathBuf::from),
         findings: stanza.findings,
         without_effect: effects::without_effect(config, environment),
         exec: config.exec.clone(),

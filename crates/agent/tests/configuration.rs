@@ -112,17 +112,9 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("top", r#"log_level = "debug""#, Followed),
     ("top", r#"log_format = "json""#, Followed),
     ("top", r#"log_file = "/l""#, Followed),
-    ("top", "log_rotate_bytes = 1", Named("`log_rotate_bytes`")),
-    (
-        "top",
-        r#"log_rotate_duration = "1h""#,
-        Named("`log_rotate_duration`"),
-    ),
-    (
-        "top",
-        "log_rotate_max_files = 2",
-        Named("`log_rotate_max_files`"),
-    ),
+    ("top", "log_rotate_bytes = 1", Followed),
+    ("top", r#"log_rotate_duration = "1h""#, Followed),
+    ("top", "log_rotate_max_files = 2", Followed),
     (
         "top",
         r#"disable_idle_connections = ["auto-auth", "caching", "templating"]"#,
@@ -439,9 +431,18 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("cache", r#"use_auto_auth_token = "force""#, Followed),
     (
         "cache",
-        r#"persist "kubernetes" { path = "/c" keep_after_import = true exit_on_err = true
-        service_account_token_file = "/s" }"#,
-        Named("`cache.persist`"),
+        r#"persist "kubernetes" { path = "/c" keep_after_import = true }"#,
+        Followed,
+    ),
+    (
+        "cache",
+        r#"persist "kubernetes" { path = "/c" exit_on_err = true }"#,
+        Named("`exit_on_err`"),
+    ),
+    (
+        "cache",
+        r#"persist "kubernetes" { path = "/c" service_account_token_file = "/s" }"#,
+        Named("`service_account_token_file`"),
     ),
     ("cache", r#"enforce_consistency = "never""#, Followed),
     (

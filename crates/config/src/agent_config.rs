@@ -234,6 +234,16 @@ pub fn to_json(config: &AgentConfig) -> String {
 }
 
 impl AgentConfig {
+    /// The folder for what a restart, or the sidecar after the init container, adopts: ours where the stanza
+    /// names one, else the one that the established agent would persist its cache in for the same purpose.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<&str> {
+        let ours = self.leasehold.as_ref();
+        let persist = self.cache.as_ref().and_then(|cache| cache.persist.as_ref());
+        ours.and_then(|stanza| stanza.state_dir.as_deref())
+            .or_else(|| persist.map(|persist| persist.path.as_str()))
+    }
+
     fn read(root: &Block<'_>) -> Self {
         let config = Self {
             auto_auth: root

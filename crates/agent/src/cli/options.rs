@@ -54,6 +54,21 @@ const LOGGING: &[Flag] = &[
         "standard or json (VAULT_LOG_FORMAT)",
     ),
     one("log-file", "FILE", "copy of the log"),
+    one(
+        "log-rotate-bytes",
+        "BYTES",
+        "put the log file aside before it grows larger",
+    ),
+    one(
+        "log-rotate-duration",
+        "DURATION",
+        "put the log file aside after this time (24h)",
+    ),
+    one(
+        "log-rotate-max-files",
+        "COUNT",
+        "how many that were put aside stay; 0 for all, -1 for none",
+    ),
     switch("combine-logs", "log to the standard output"),
 ];
 
@@ -72,13 +87,6 @@ const TOLERATED: &[Flag] = &[
     switch("non-interactive", "accepted, without effect"),
     switch("output-curl-string", "accepted, without effect"),
     switch("output-policy", "accepted, without effect"),
-    one("log-rotate-bytes", "BYTES", "accepted, without effect"),
-    one(
-        "log-rotate-duration",
-        "DURATION",
-        "accepted, without effect",
-    ),
-    one("log-rotate-max-files", "COUNT", "accepted, without effect"),
 ];
 
 const LIFE: &[Flag] = &[

@@ -161,6 +161,38 @@ fn hands_token_and_leases_from_init_to_sidecar_without_fetching_twice() {
 }
 
 #[test]
+fn without_a_state_folder_the_one_of_the_persisted_cache_hands_over() {
+    let place = Place::with_secret("one");
+    let cache = r#"
+        cache { persist "kubernetes" { path = "FOLDER/cache" } }
+        log_file = "FOLDER/agent.log" log_rotate_bytes = 400 log_rotate_max_files = 1
+    "#;
+    place.configure("init.hcl", &format!("exit_after_auth = true {APP} {cache}"));
+    place.configure("sidecar.hcl", &format!("{APP} {cache}"));
+    let mut init = place.start("init.hcl");
+    assert_eq!(init.ends(), 0, "{}", place.log());
+    let reads = place.requests("secret/data/app");
+    let mut sidecar = place.start("sidecar.hcl");
+    place.await_log("continuing with the token of an earlier run");
+    sidecar.signal(Signal::TERM);
+    assert_eq!(sidecar.ends(), 0);
+    assert_eq!(place.requests("auth/approle/login"), 1);
+    assert_eq!(
+        place.requests("secret/data/app"),
+        reads,
+        "nothing is read anew"
+    );
+    assert!(!place.log().contains("has no effect"), "{}", place.log());
+
+    let logs = fs::read_dir(place.folder.path()).unwrap();
+    let names = logs.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let aside = names.filter(|name| name.starts_with("agent-") && name.ends_with(".log"));
+    assert_eq!(aside.count(), 1, "one that was put aside stays");
+    let last = place.file("agent.log").unwrap();
+    assert!(last.len() <= 400 && place.log().ends_with(&last), "{last}");
+}
+
+#[test]
 fn logs_in_anew_before_the_tokens_maximum_and_the_secrets_never_break() {
     let place = Place::new("6s", "9s");
     let postgres = Postgres::start();
