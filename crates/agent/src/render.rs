@@ -4,9 +4,8 @@
 use std::{collections::BTreeSet, time::SystemTime};
 
 use leasehold_config::Server;
-use leasehold_template::{Dependency, Host, Options, Snapshot, Template, TemplateError};
+use leasehold_template::{Dependency, Host, Options, Snapshot, Template, TemplateError, Wiped};
 use leasehold_vault::{Client, Token};
-use zeroize::Zeroizing;
 
 use crate::{
     answers,
@@ -84,7 +83,7 @@ impl From<String> for RenderError {
 pub async fn render(
     request: RenderRequest,
     environment: &Environment,
-) -> Result<Zeroizing<Vec<u8>>, RenderError> {
+) -> Result<Wiped, RenderError> {
     let template = Template::parse(request.source, request.options)?;
     let mut machine = host::Machine::new(environment.clone());
     let mut snapshot = Snapshot::new();

@@ -20,10 +20,11 @@ mod quote;
 mod text;
 mod tree;
 mod value;
+mod wiped;
 
 pub use collection::{Channel, List, Map, MapType};
 pub use context::Context;
-pub use format::{print, printf, println};
+pub use format::printf;
 pub use function::{Arguments, Body, Failure, Function, Functions};
 pub use key::Key;
 pub use kind::{IntType, Kind, Type, UintType};
@@ -33,8 +34,10 @@ pub use object::Object;
 pub use quote::quote;
 pub use text::Text;
 pub use value::Value;
+pub use wiped::Wiped;
 
 pub(crate) use eval::{ExecutionError, UnknownKey, execute};
+pub(crate) use format::print;
 pub(crate) use language::names as language_names;
 pub(crate) use parser::{SyntaxError, Trees, Unknown, parse};
 pub(crate) use quote::decode;

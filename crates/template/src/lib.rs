@@ -32,6 +32,7 @@ mod yaml;
 
 pub use dependency::Dependency;
 pub use error::{Phase, TemplateError};
+pub use go::Wiped;
 pub use host::{FileToWrite, Host, Interface, NoHost, Placement};
 pub use options::{Limits, Options};
 pub use secret::{PemEncoded, Secret};

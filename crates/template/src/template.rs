@@ -1,11 +1,9 @@
 //! A template: parsed once, rendered as often as data comes.
 
-use zeroize::Zeroizing;
-
 use crate::{
     dependency::Dependency,
     error::TemplateError,
-    go::{self, Context, Functions, Trees, Value},
+    go::{self, Context, Functions, Trees, Value, Wiped},
     host::Host,
     library::Library,
     options::Options,
@@ -24,7 +22,7 @@ pub struct Template {
 #[derive(Debug)]
 pub struct Rendered {
     /// The text. It means something only when nothing is missing.
-    pub output: Zeroizing<Vec<u8>>,
+    pub output: Wiped,
     /// Everything that the template asked for.
     pub used: Vec<Dependency>,
     /// What of it has no answer yet.
@@ -85,7 +83,7 @@ pub fn render(
     let library = Library::new(&[]);
     let mut context = Context::new(options, &library, trees, snapshot, host);
     // Most files are about as long as their template: the text of its actions makes room for the values.
-    let mut output = Zeroizing::new(Vec::with_capacity(source.len()));
+    let mut output = Wiped::with_capacity(source.len());
     if let Some(tree) = trees.get("")
         && let Err(error) = go::execute(&mut context, trees, tree, Value::Nil, &mut output)
     {

@@ -45,3 +45,35 @@ fn the_language_does_what_go_does() {
         different.join("\n")
     );
 }
+
+#[test]
+fn a_path_of_any_length_leads_to_its_end_and_its_errors_name_it() {
+    for length in [1, 2, 16, 17, 18, 400] {
+        let data = r#"{"a":"#.repeat(length) + r#""end""# + &"}".repeat(length);
+        let path = ".a".repeat(length);
+        let render = |action: &str| {
+            let source = format!("{{{{ $x := parseJSON `{data}` }}}}{action}");
+            rendered(&serde_json::json!({ "template": source }))
+        };
+        for action in [
+            format!("{{{{ $x{path} }}}}"),
+            format!("{{{{ print $x{path} }}}}"),
+            format!("{{{{ with $x }}}}{{{{ {path} }}}}{{{{ end }}}}"),
+        ] {
+            assert_eq!(render(&action).unwrap(), "end", "{length} names");
+        }
+        let error = render(&format!("{{{{ $x{path}.b }}}}")).unwrap_err();
+        assert!(
+            error.to_string().contains("can't evaluate field b"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_map_that_holds_itself_is_walked_as_far_as_the_path_says() {
+    let source = "{{ $m := sprig_dict \"k\" \"v\" }}{{ $m = sprig_set $m \"self\" $m }}\
+                  {{ $m.self.self.self.k }} {{ len $m.self.self }} {{ $_ := sprig_set $m.self \"k\" $m.self.k }}{{ $m.k }}";
+    let case = serde_json::json!({ "template": source });
+    assert_eq!(rendered(&case).unwrap(), "v 2 v");
+}

@@ -72,26 +72,21 @@ fn refusal(name: &str, inner: &str, text: &[u8], reason: &str) -> Failure {
 }
 
 static NUMBER_METHODS: &[Function] = &[
-    Function::fixed("String", &[], |_, args| {
-        Ok(Value::Text(number_text(args).clone()))
-    }),
+    Function::fixed("String", &[], |_, args| Ok(Value::Text(number_text(args)))),
     Function::fixed("Int64", &[], |_, args| {
         let text = number_text(args);
-        let number = go::parse_int(text, 10).map(Value::int64);
-        number.map_err(|error| error.text("ParseInt", text).into())
+        let number = go::parse_int(&text, 10).map(Value::int64);
+        number.map_err(|error| error.text("ParseInt", &text).into())
     }),
     Function::fixed("Float64", &[], |_, args| {
         let text = number_text(args);
-        let number = go::parse_float(text).map(Value::Float);
-        number.map_err(|error| error.text("ParseFloat", text).into())
+        let number = go::parse_float(&text).map(Value::Float);
+        number.map_err(|error| error.text("ParseFloat", &text).into())
     }),
 ];
 
-fn number_text<'a>(args: Arguments<'a>) -> &'a Text {
-    static NOTHING: std::sync::OnceLock<Text> = std::sync::OnceLock::new();
-    args.receiver()
-        .as_text_kind()
-        .unwrap_or_else(|| NOTHING.get_or_init(Text::default))
+fn number_text(args: Arguments<'_>) -> Text {
+    args.receiver().as_text_kind().cloned().unwrap_or_default()
 }
 
 /// Methods of the numbers in secrets.

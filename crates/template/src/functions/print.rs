@@ -1,10 +1,11 @@
 //! The language's printing and number reading, in the forms that functions need.
 
-use crate::go::{self, FloatForm, Value};
+use crate::go::{self, FloatForm, Text, Value};
 
 /// A value as `%v` prints it.
-pub(crate) fn display(value: &Value) -> Vec<u8> {
-    go::printf(b"%v", std::slice::from_ref(value)).unwrap_or_default()
+pub(crate) fn display(value: &Value) -> Text {
+    let values = std::slice::from_ref(value);
+    Text::try_written(|out| go::print(out, values)).unwrap_or_default()
 }
 
 /// A value as `%q` prints it.

@@ -5,7 +5,7 @@ mod toml_text;
 mod yaml_text;
 
 use crate::{
-    go::{Arguments, Context, Failure, Function, Type, Value},
+    go::{Arguments, Context, Failure, Function, Text, Type, Value},
     json, letters,
 };
 use json_text::{Html, Layout};
@@ -104,8 +104,8 @@ fn json_of(
     html: Html,
     layout: Layout,
 ) -> Result<Value, Failure> {
-    let text =
-        json_text::write(args.value(0), html, layout).map_err(|error| prefixed(prefix, &error))?;
+    let text = Text::try_written(|out| json_text::write(out, args.value(0), html, layout))
+        .map_err(|error| prefixed(prefix, &error))?;
     context.reserve(text.len())?;
     Ok(text.into())
 }

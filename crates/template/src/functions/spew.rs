@@ -90,7 +90,7 @@ fn dump_value(value: &Value, depth: usize, out: &mut Vec<u8>) {
                 );
             }
         },
-        other => out.extend(print::display(other)),
+        other => out.extend_from_slice(&print::display(other)),
     }
 }
 
@@ -208,6 +208,6 @@ fn format_value(value: &Value, types: Types, here: Types, depth: usize, out: &mu
             }
             out.push(b'}');
         }
-        other => out.extend(print::display(other)),
+        other => out.extend_from_slice(&print::display(other)),
     }
 }

@@ -1,7 +1,7 @@
 //! Text functions of consul-template: searching, trimming, splitting, joining, letter case.
 
 use crate::{
-    go::{Arguments, Context, Failure, Function, List, Type, Value},
+    go::{Arguments, Context, Failure, Function, List, Text, Type, Value},
     letters,
 };
 
@@ -88,10 +88,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     Function::fixed("toLower", &[Type::Text], |_, args| {
-        Ok(letters::lower(&args.text(0)).into())
+        let lower = <[u8]>::make_ascii_lowercase;
+        Ok(in_case(args.bytes(0), lower, letters::lower))
     }),
     Function::fixed("toUpper", &[Type::Text], |_, args| {
-        Ok(letters::upper(&args.text(0)).into())
+        let upper = <[u8]>::make_ascii_uppercase;
+        Ok(in_case(args.bytes(0), upper, letters::upper))
     }),
     Function::fixed("toTitle", &[Type::Text], |_, args| {
         Ok(letters::title_words(&args.text(0)).into())
@@ -105,17 +107,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let filled = lines().filter(|line| !line.is_empty()).count();
         let length = filled.saturating_mul(width).saturating_add(text.len());
         context.reserve(length)?;
-        let mut out = Vec::with_capacity(length);
-        for (index, line) in lines().enumerate() {
-            if index > 0 {
-                out.push(b'\n');
+        let indented = Text::written(|out| {
+            out.reserve(length);
+            for (index, line) in lines().enumerate() {
+                if index > 0 {
+                    out.push(b'\n');
+                }
+                if !line.is_empty() {
+                    out.resize(out.len() + width, b' ');
+                    out.extend_from_slice(line);
+                }
             }
-            if !line.is_empty() {
-                out.resize(out.len() + width, b' ');
-                out.extend_from_slice(line);
-            }
-        }
-        Ok(out.into())
+        });
+        Ok(indented.into())
     }),
     Function::fixed(
         "replaceAll",
@@ -123,6 +127,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |context, args| replace(context, args.bytes(2), args.bytes(0), args.bytes(1)),
     ),
 ];
+
+/// A text in another case, most being ASCII.
+fn in_case(text: &[u8], ascii: fn(&mut [u8]), any: fn(&str) -> String) -> Value {
+    if !text.is_ascii() {
+        return any(&String::from_utf8_lossy(text)).into();
+    }
+    let cased = Text::written(|out| {
+        out.extend_from_slice(text);
+        ascii(out);
+    });
+    cased.into()
+}
 
 /// For results that are parts of an argument.
 pub(super) trait IntoValue {
@@ -156,15 +172,17 @@ pub(super) fn replace(
     let found = occurrences(text, old).count();
     let length = (text.len() - found * old.len()).saturating_add(found.saturating_mul(new.len()));
     context.reserve(length)?;
-    let mut out = Vec::with_capacity(length);
-    let mut end = 0;
-    for at in occurrences(text, old) {
-        out.extend_from_slice(&text[end..at]);
-        out.extend_from_slice(new);
-        end = at + old.len();
-    }
-    out.extend_from_slice(&text[end..]);
-    Ok(out.into())
+    let replaced = Text::written(|out| {
+        out.reserve(length);
+        let mut end = 0;
+        for at in occurrences(text, old) {
+            out.extend_from_slice(&text[end..at]);
+            out.extend_from_slice(new);
+            end = at + old.len();
+        }
+        out.extend_from_slice(&text[end..]);
+    });
+    Ok(replaced.into())
 }
 
 /// Where a part that is not empty stands in a text, from left to right, without overlaps.

@@ -2,13 +2,11 @@
 //! changed through any holder, which is what sprig's `set` relies on.
 
 use std::{
+    cell::{Cell, Ref, RefCell},
     collections::BTreeMap,
     mem,
     ops::Deref,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    rc::Rc,
 };
 
 use crate::go::{Failure, Key, Text, Type, Value};
@@ -16,7 +14,7 @@ use crate::go::{Failure, Key, Text, Type, Value};
 /// A slice: of any, of text and so on, as its element type says. A nil slice is empty, yet prints
 /// and encodes differently in places.
 #[derive(Clone)]
-pub struct List(Arc<Items>);
+pub struct List(Rc<Items>);
 
 struct Items {
     element: Type,
@@ -27,7 +25,7 @@ struct Items {
 impl List {
     /// A list whose items are already of the element type.
     pub fn new(element: Type, items: Vec<Value>) -> Self {
-        Self(Arc::new(Items {
+        Self(Rc::new(Items {
             element,
             values: items,
             is_nil: false,
@@ -36,7 +34,7 @@ impl List {
 
     /// A nil slice.
     pub fn nil(element: Type) -> Self {
-        Self(Arc::new(Items {
+        Self(Rc::new(Items {
             element,
             values: Vec::new(),
             is_nil: true,
@@ -108,12 +106,12 @@ impl MapType {
 #[derive(Clone)]
 pub struct Map {
     kind: MapType,
-    entries: Option<Arc<Entries>>,
+    entries: Option<Rc<Entries>>,
 }
 
 /// What all clones of a map share. Whoever goes through the entries holds them as they were then, and a
 /// change meanwhile is made to a copy.
-struct Entries(RwLock<Arc<Members>>);
+struct Entries(RefCell<Rc<Members>>);
 
 /// The entries of a map at one moment, in key order.
 #[derive(Clone, Default)]
@@ -132,7 +130,7 @@ impl Map {
     pub fn new(kind: MapType, entries: BTreeMap<Key, Value>) -> Self {
         Self {
             kind,
-            entries: Some(Arc::new(Entries(RwLock::new(Arc::new(Members(entries)))))),
+            entries: Some(Rc::new(Entries(RefCell::new(Rc::new(Members(entries)))))),
         }
     }
 
@@ -157,7 +155,7 @@ impl Map {
     /// Whether both are one and the same map.
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.entries, &other.entries) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (Some(a), Some(b)) => Rc::ptr_eq(a, b),
             (None, None) => true,
             _ => false,
         }
@@ -189,9 +187,9 @@ impl Map {
     }
 
     /// All entries in key order, as they are now.
-    pub fn entries(&self) -> Arc<Members> {
+    pub fn entries(&self) -> Rc<Members> {
         self.read()
-            .map_or_else(Arc::default, |entries| Arc::clone(&entries))
+            .map_or_else(Rc::default, |entries| Rc::clone(&entries))
     }
 
     /// All keys in order, as they are now.
@@ -208,22 +206,22 @@ impl Map {
         let Some(entries) = &self.entries else {
             return Err(Failure::new("assignment to entry in nil map"));
         };
-        let mut entries = entries.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut entries).0.insert(key, value);
+        Rc::make_mut(&mut entries.0.borrow_mut())
+            .0
+            .insert(key, value);
         Ok(())
     }
 
     /// Removes a key, for every holder of the map.
     pub fn remove(&self, key: &Key) -> Option<Value> {
         let entries = self.entries.as_ref()?;
-        let mut entries = entries.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut entries).0.remove(key)
+        Rc::make_mut(&mut entries.0.borrow_mut()).0.remove(key)
     }
 
-    /// The guard must not be held while a value inside is visited: the map may hold itself.
-    fn read(&self) -> Option<RwLockReadGuard<'_, Arc<Members>>> {
+    /// Nothing may change the map while the guard is held.
+    pub(in crate::go) fn read(&self) -> Option<Ref<'_, Rc<Members>>> {
         let entries = self.entries.as_ref()?;
-        Some(entries.0.read().unwrap_or_else(PoisonError::into_inner))
+        Some(entries.0.borrow())
     }
 }
 
@@ -240,28 +238,28 @@ impl FromIterator<(Text, Value)> for Map {
 
 /// The channel of int64 which `loop` gives: what was taken out is gone for every holder.
 #[derive(Clone)]
-pub struct Channel(Arc<(AtomicI64, i64)>);
+pub struct Channel(Rc<(Cell<i64>, i64)>);
 
 impl Channel {
     /// A closed channel that still holds the numbers from `first` to before `end`.
     pub fn new(first: i64, end: i64) -> Self {
-        Self(Arc::new((AtomicI64::new(first), end)))
+        Self(Rc::new((Cell::new(first), end)))
     }
 
     /// The next number, or none when the channel is drained.
     pub fn receive(&self) -> Option<i64> {
         let (next, end) = &*self.0;
-        let number = next.load(Relaxed);
+        let number = next.get();
         if number >= *end {
             return None;
         }
-        next.store(number + 1, Relaxed);
+        next.set(number + 1);
         Some(number)
     }
 
     /// Whether both are one and the same channel.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -285,7 +283,7 @@ fn dismantle(mut values: Vec<Value>) {
     while let Some(value) = values.pop() {
         match value {
             Value::List(List(items)) => {
-                if let Some(mut items) = Arc::into_inner(items) {
+                if let Some(mut items) = Rc::into_inner(items) {
                     values.append(&mut items.values);
                 }
             }
@@ -293,11 +291,9 @@ fn dismantle(mut values: Vec<Value>) {
                 entries: Some(entries),
                 ..
             }) => {
-                let entries = Arc::into_inner(entries)
+                let entries = Rc::into_inner(entries)
                     .map(|entries| entries.0.into_inner())
-                    .and_then(|entries| {
-                        Arc::into_inner(entries.unwrap_or_else(PoisonError::into_inner))
-                    });
+                    .and_then(Rc::into_inner);
                 if let Some(mut entries) = entries {
                     values.extend(mem::take(&mut entries.0).into_values());
                 }

@@ -3,10 +3,8 @@
 mod call;
 mod field;
 
-use std::io::Write as _;
-
 use crate::go::{
-    Context, Failure, IntType, Key, Kind, Value,
+    Context, Failure, Key, Kind, Value,
     format::{print, printable, printf},
     held::Held,
     parser::Trees,
@@ -172,6 +170,9 @@ impl<'r> Run<'_, 'r> {
             Node::Text { text, .. } => self.write(text)?,
             Node::Action(pipe) => {
                 let simple = pipe.simple_operand();
+                if simple.is_some_and(|operand| self.write_path(dot, operand)) {
+                    return Ok(Flow::Next);
+                }
                 let held = match simple.and_then(|operand| self.path(dot, operand)) {
                     Some(held) => held,
                     None => self.pipe(dot, pipe)?,
@@ -195,10 +196,16 @@ impl<'r> Run<'_, 'r> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Box<ExecutionError>> {
         let limit = self.context.limits().output;
         if bytes.len() > limit.saturating_sub(self.output.len()) {
-            return Err(self.error(format!("output is larger than {limit} bytes")));
+            return Err(self.too_long());
         }
         self.output.extend_from_slice(bytes);
         Ok(())
+    }
+
+    #[cold]
+    fn too_long(&self) -> Box<ExecutionError> {
+        let limit = self.context.limits().output;
+        self.error(format!("output is larger than {limit} bytes"))
     }
 
     fn print(&mut self, node: &'r Node, held: &Held) -> Result<(), Box<ExecutionError>> {
@@ -208,24 +215,23 @@ impl<'r> Run<'_, 'r> {
             Value::Nil => self.write(b"<no value>"),
             Value::Bool(true) => self.write(b"true"),
             Value::Bool(false) => self.write(b"false"),
-            Value::Int(IntType::Int | IntType::Int64, number) => {
-                // The longest is shorter than this.
-                let mut digits = [0; 24];
-                let mut rest = digits.as_mut_slice();
-                let _ = write!(rest, "{number}");
-                let left = rest.len();
-                self.write(digits.get(..digits.len() - left).unwrap_or_default())
-            }
             Value::Channel(_) => {
                 let name = held.value.type_name();
                 Err(self.error(format!("can't print {node} of type {name}")))
             }
             value => {
-                let value = printable(value).into_owned();
-                match print(std::slice::from_ref(&value)) {
-                    Ok(text) => self.write(&text),
-                    Err(failure) => Err(self.failed(&failure)),
+                let value = printable(value);
+                let before = self.output.len();
+                let printed = print(self.output, std::slice::from_ref(&*value));
+                if let Err(failure) = printed {
+                    return Err(self.failed(&failure));
                 }
+                let limit = self.context.limits().output;
+                if self.output.len() > limit {
+                    self.output.truncate(before);
+                    return Err(self.too_long());
+                }
+                Ok(())
             }
         }
     }
@@ -485,9 +491,7 @@ impl<'r> Run<'_, 'r> {
 
     /// The variable of this name that was declared last.
     fn variable(&self, variable: &Variable) -> Option<&Held> {
-        let mut declared = self.variables.iter().rev();
-        let (_, held) = declared.find(|(known, _)| *known == variable.symbol)?;
-        Some(held)
+        declared_last(&self.variables, variable.symbol)
     }
 
     fn set_variable(
@@ -515,6 +519,13 @@ impl<'r> Run<'_, 'r> {
             *held = value;
         }
     }
+}
+
+/// The variable of this name that was declared last.
+fn declared_last(variables: &[(Symbol, Held)], symbol: Symbol) -> Option<&Held> {
+    let mut declared = variables.iter().rev();
+    let (_, held) = declared.find(|(known, _)| *known == symbol)?;
+    Some(held)
 }
 
 /// What a branch does with the value it looks at.

@@ -3,9 +3,13 @@
 mod number;
 mod verb;
 
-use std::{borrow::Cow, io::Write as _};
+use std::borrow::Cow;
 
-use crate::go::{Failure, IntType, Kind, Map, Object, Type, Value, named, quote::count_characters};
+use crate::go::{
+    Failure, IntType, Kind, Map, Object, Type, Value, named,
+    number::{as_whole, push_decimal},
+    quote::count_characters,
+};
 
 /// Values nested deeper than this do not print: they may hold themselves.
 const DEEPEST: u32 = 100;
@@ -20,8 +24,8 @@ const LONGEST: usize = 32 << 20;
 ///
 /// # Errors
 /// When a value is nested too deep, or the text gets too long.
-pub fn print(values: &[Value]) -> Result<Vec<u8>, Failure> {
-    let mut printer = Printer::default();
+pub(crate) fn print(out: &mut Vec<u8>, values: &[Value]) -> Printed {
+    let mut printer = Printer::new(out);
     let mut after_text = false;
     for (index, value) in values.iter().enumerate() {
         let is_text = value.kind() == Kind::String;
@@ -31,16 +35,15 @@ pub fn print(values: &[Value]) -> Result<Vec<u8>, Failure> {
         printer.argument(value, 'v')?;
         after_text = is_text;
     }
-    Ok(printer.out)
+    Ok(())
 }
 
 /// All values with a blank between any two, and a line break (`Sprintln`).
 ///
 /// # Errors
 /// When a value is nested too deep, or the text gets too long.
-pub fn println(values: &[Value]) -> Result<Vec<u8>, Failure> {
-    let mut printer = Printer::default();
-    printer.out.reserve(32);
+pub(crate) fn println(out: &mut Vec<u8>, values: &[Value]) -> Printed {
+    let mut printer = Printer::new(out);
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             printer.out.push(b' ');
@@ -48,7 +51,7 @@ pub fn println(values: &[Value]) -> Result<Vec<u8>, Failure> {
         printer.argument(value, 'v')?;
     }
     printer.out.push(b'\n');
-    Ok(printer.out)
+    Ok(())
 }
 
 /// Values put into a format with verbs (`Sprintf`). Mistakes in the format show in the output.
@@ -56,10 +59,14 @@ pub fn println(values: &[Value]) -> Result<Vec<u8>, Failure> {
 /// # Errors
 /// When a value is nested too deep, or the text gets too long.
 pub fn printf(format: &[u8], arguments: &[Value]) -> Result<Vec<u8>, Failure> {
-    let mut printer = Printer::default();
-    printer.out.reserve(format.len() + 16 * arguments.len());
-    verb::run(&mut printer, format, arguments)?;
-    Ok(printer.out)
+    let mut out = Vec::with_capacity(format.len() + 16 * arguments.len());
+    print_format(&mut out, format, arguments)?;
+    Ok(out)
+}
+
+/// As [`printf`], behind what is already there.
+pub(crate) fn print_format(out: &mut Vec<u8>, format: &[u8], arguments: &[Value]) -> Printed {
+    verb::run(&mut Printer::new(out), format, arguments)
 }
 
 /// What an action prints for its value: pointers are followed, and nothing is `<no value>`.
@@ -67,8 +74,8 @@ pub(crate) fn printable(value: &Value) -> Cow<'_, Value> {
     match value {
         Value::Nil => Cow::Owned(Value::text("<no value>")),
         Value::Object(object) if value.kind() == Kind::Ptr && object.text().is_none() => {
-            Cow::Owned(Value::Object(std::sync::Arc::new(Pointed(
-                std::sync::Arc::clone(object),
+            Cow::Owned(Value::Object(std::rc::Rc::new(Pointed(
+                std::rc::Rc::clone(object),
             ))))
         }
         other => Cow::Borrowed(other),
@@ -76,7 +83,7 @@ pub(crate) fn printable(value: &Value) -> Cow<'_, Value> {
 }
 
 /// The struct behind a pointer.
-struct Pointed(std::sync::Arc<dyn Object>);
+struct Pointed(std::rc::Rc<dyn Object>);
 
 impl Object for Pointed {
     fn type_name(&self) -> &'static str {
@@ -132,9 +139,10 @@ impl Flags {
     }
 }
 
-#[derive(Default)]
-struct Printer {
-    out: Vec<u8>,
+struct Printer<'o> {
+    out: &'o mut Vec<u8>,
+    /// Where the text begins.
+    start: usize,
     flags: Flags,
     depth: u32,
     /// While a bad verb's operand is shown, which must not ask for its text form again.
@@ -143,9 +151,23 @@ struct Printer {
 
 type Printed = Result<(), Failure>;
 
-impl Printer {
+impl<'o> Printer<'o> {
+    fn new(out: &'o mut Vec<u8>) -> Self {
+        Self {
+            start: out.len(),
+            out,
+            flags: Flags::default(),
+            depth: 0,
+            is_showing_mistake: false,
+        }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.out.len() - self.start > LONGEST
+    }
+
     fn check_length(&self) -> Printed {
-        if self.out.len() > LONGEST {
+        if self.is_too_long() {
             return Err(Failure::new(format!(
                 "printed text is longer than {LONGEST} bytes"
             )));
@@ -184,16 +206,21 @@ impl Printer {
         self.flags.zero = zero;
     }
 
-    /// Prints what takes no thought: a text or an int by its usual verb, without flags. Says whether it did.
+    /// Prints what takes no thought: a text or a whole number by its usual verb, without flags. Says whether
+    /// it did.
     fn plainly(&mut self, value: &Value, verb: char) -> bool {
-        if !self.flags.is_none() || self.out.len() > LONGEST {
+        if !self.flags.is_none() || self.is_too_long() {
             return false;
         }
         match (value, verb) {
             (Value::Text(text), 's' | 'v') => self.out.extend_from_slice(text),
             (Value::Int(IntType::Int | IntType::Int64, number), 'd' | 'v') => {
-                let _ = write!(self.out, "{number}");
+                push_decimal(self.out, *number);
             }
+            (Value::Float(number), 'v') => match as_whole(*number) {
+                Some(whole) => push_decimal(self.out, whole),
+                None => return false,
+            },
             _ => return false,
         }
         true
@@ -201,6 +228,9 @@ impl Printer {
 
     /// An operand of a verb, or a value to print.
     fn argument(&mut self, value: &Value, verb: char) -> Printed {
+        if self.plainly(value, verb) {
+            return Ok(());
+        }
         self.check_length()?;
         match (value, verb) {
             (Value::Nil, 'T' | 'v') => self.pad(b"<nil>"),
@@ -250,6 +280,9 @@ impl Printer {
     }
 
     fn value(&mut self, value: &Value, verb: char, depth: Depth) -> Printed {
+        if self.plainly(value, verb) {
+            return Ok(());
+        }
         self.check_length()?;
         if depth == Depth::Inside && self.own_text(value, verb)? {
             return Ok(());

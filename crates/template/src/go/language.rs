@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::go::{
     Context, Failure, Kind, List, Text, Type, Value,
-    format::{self, print, printf, println},
+    format::{self, print, print_format, println},
     key::Key,
     quote::{decode, is_printable},
     tree::Callee,
@@ -106,10 +106,10 @@ static FUNCTIONS: &[(&str, LanguageFunction)] = &[
         escape(context, values, push_query)
     }),
     entry("print", &[], Some(Type::Any), |context, values, _| {
-        made(context, print(values))
+        made(context, |out| print(out, values))
     }),
     entry("println", &[], Some(Type::Any), |context, values, _| {
-        made(context, println(values))
+        made(context, |out| println(out, values))
     }),
     entry(
         "printf",
@@ -117,8 +117,8 @@ static FUNCTIONS: &[(&str, LanguageFunction)] = &[
         Some(Type::Any),
         |context, values, _| {
             let (format, arguments) = values.split_first().ok_or("no format")?;
-            let format = format.as_text().cloned().unwrap_or_default();
-            made(context, printf(&format, arguments))
+            let format: &[u8] = format.as_text().map_or(b"", |text| text);
+            made(context, |out| print_format(out, format, arguments))
         },
     ),
 ];
@@ -127,10 +127,14 @@ fn first(values: &[Value]) -> &Value {
     values.first().unwrap_or(&Value::Nil)
 }
 
-fn made(context: &mut Context<'_>, text: Result<Vec<u8>, Failure>) -> Result<Value, Failure> {
-    let text = text?;
+/// The text that is written, whose length counts against the limit.
+fn made(
+    context: &mut Context<'_>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), Failure>,
+) -> Result<Value, Failure> {
+    let text = Text::try_written(write)?;
     context.reserve(text.len())?;
-    Ok(Value::text(text))
+    Ok(Value::Text(text))
 }
 
 /// Printing of a value in an error text, where it may be too deep.
@@ -405,18 +409,19 @@ fn escape(
     values: &[Value],
     push: fn(&mut Vec<u8>, &[u8]),
 ) -> Result<Value, Failure> {
-    let mut out = Vec::new();
-    if let [Value::Text(text)] = values {
-        out.reserve(text.len());
-        push(&mut out, text);
-    } else {
+    made(context, |out| {
+        if let [Value::Text(text)] = values {
+            push(out, text);
+            return Ok(());
+        }
         let values: Vec<Value> = values
             .iter()
             .map(|value| format::printable(value).into_owned())
             .collect();
-        push(&mut out, &print(&values)?);
-    }
-    made(context, Ok(out))
+        let printed = Text::try_written(|out| print(out, &values))?;
+        push(out, &printed);
+        Ok(())
+    })
 }
 
 fn push_html(out: &mut Vec<u8>, text: &[u8]) {

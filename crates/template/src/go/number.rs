@@ -303,6 +303,34 @@ pub fn format_float(number: f64, form: FloatForm, precision: Option<usize>) -> S
 /// No float64 has more digits after its point, or significant ones; all further ones are zeros.
 const MOST_DIGITS: usize = 1100;
 
+/// Writes a number in decimal digits.
+pub(crate) fn push_decimal(out: &mut Vec<u8>, number: i64) {
+    // The longest, without its sign.
+    let mut digits = [0; 19];
+    let mut rest = number.unsigned_abs();
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
+}
+
+/// The float as a whole number, if it is one that prints as its digits alone: larger ones have an exponent.
+pub(crate) fn as_whole(number: f64) -> Option<i64> {
+    const BELOW: f64 = 1e6;
+    let whole = number as i64;
+    let is_whole = whole as f64 == number && number.abs() < BELOW;
+    (is_whole && (whole != 0 || number.is_sign_positive())).then_some(whole)
+}
+
 /// Go writes at least two digits of the exponent, and always its sign.
 fn with_go_exponent(text: &str, zeros: usize) -> String {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
@@ -407,4 +435,29 @@ fn hexadecimal(number: f64, precision: Option<usize>) -> String {
         "{sign}0x{leading}{point}{digits}p{power}{:02}",
         exponent.abs()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_to_both_ends_of_their_range() {
+        for number in [0, 7, -1, 10, 5432, i64::MAX, i64::MIN] {
+            let mut out = b"n=".to_vec();
+            push_decimal(&mut out, number);
+            assert_eq!(out, format!("n={number}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn floats_that_print_as_whole_numbers_are_those_below_a_million() {
+        for number in [0.0, 1.0, -3.0, 5432.0, 999_999.0, -999_999.0] {
+            let whole = as_whole(number).expect("a whole number");
+            let printed = format_float(number, FloatForm::General, None);
+            assert_eq!(printed, whole.to_string());
+        }
+        let others = [-0.0, 0.5, 1e6, -1e6, 1e300, f64::NAN, f64::INFINITY];
+        assert!(others.into_iter().all(|number| as_whole(number).is_none()));
+    }
 }

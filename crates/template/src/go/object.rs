@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::go::{Function, Text, Value};
 
 /// A struct-like value. Whatever can change inside must be shared by interior means.
-pub trait Object: Send + Sync {
+pub trait Object {
     /// The type's full name as `%T` prints it; a pointer's begins with `*`.
     fn type_name(&self) -> &'static str;
 

@@ -3,7 +3,7 @@
 mod pipeline;
 mod tokens;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, rc::Rc};
 
 use crate::go::{
     Functions, Text,
@@ -64,11 +64,11 @@ pub(crate) fn parse(
 /// What the parsers of all definitions of a source have in common.
 struct Shared<'s> {
     lexer: Lexer<'s>,
-    source: Arc<[u8]>,
+    source: Rc<[u8]>,
     functions: &'s dyn Functions,
     trees: Trees,
     /// The names of all variables; their places here are their numbers.
-    variables: Vec<Arc<str>>,
+    variables: Vec<Rc<str>>,
     depth: usize,
 }
 
@@ -84,7 +84,7 @@ impl Shared<'_> {
             name: self
                 .variables
                 .get(symbol)
-                .map_or_else(|| name.into(), Arc::clone),
+                .map_or_else(|| name.into(), Rc::clone),
             symbol: Symbol(symbol),
         }
     }
@@ -214,7 +214,7 @@ impl<'p, 's> Parser<'p, 's> {
             .get(&name)
             .is_none_or(|tree| tree.root.is_empty());
         if is_free {
-            let source = Arc::clone(&self.shared.source);
+            let source = Rc::clone(&self.shared.source);
             self.shared
                 .trees
                 .insert(name.clone(), Tree { name, source, root });

@@ -2,42 +2,70 @@
 //! holder drops it, since most texts in a template are secrets or made of them.
 
 use std::{
-    borrow::Cow,
+    borrow::{Borrow, Cow},
+    cell::Cell,
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
-    sync::Arc,
+    rc::Rc,
 };
 
-/// A shared, unchangeable byte string. Cloning shares the bytes; the last drop wipes them.
+use super::wiped::{Wiped, wipe};
+
+/// A shared, unchangeable byte string. Cloning shares the bytes; the last drop wipes them. It stays in the
+/// thread that made it, as a rendering does: whoever drops last is then never in doubt.
 #[derive(Clone, Default)]
-pub struct Text(Arc<Wiped>);
+pub struct Text(Option<Rc<[u8]>>);
 
-/// Bytes that are overwritten before their memory is given back, what lies behind their end included.
-#[derive(Default)]
-struct Wiped(Vec<u8>);
-
-impl Drop for Wiped {
-    /// One fill of the whole allocation, which the barrier keeps the compiler from leaving out. Byte by
-    /// byte, as `Zeroizing` does it, wiping took as long as making the text.
+impl Drop for Text {
+    #[inline]
     fn drop(&mut self) {
-        let capacity = self.0.capacity();
-        self.0.clear();
-        self.0.resize(capacity, 0);
-        zeroize::optimization_barrier(self.0.as_slice());
+        if let Some(bytes) = self.0.as_mut().and_then(Rc::get_mut) {
+            wipe(bytes);
+        }
     }
 }
 
+thread_local! {
+    /// Where texts grow, so that each allocates only once, at its final length. Empty and wiped between two.
+    static DRAFT: Cell<Wiped> = const { Cell::new(Wiped::new()) };
+}
+
+/// A draft that grew beyond this is given back.
+const KEPT: usize = 16 << 10;
+
 impl Text {
     /// The bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.0.as_slice()
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// The text for places which need UTF-8: what is not UTF-8 becomes U+FFFD.
     pub fn to_str_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.as_bytes())
+    }
+
+    /// The text that is written piece by piece.
+    pub(crate) fn written(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut draft = DRAFT.take();
+        write(&mut draft);
+        let text = draft.as_slice().into();
+        if draft.capacity() <= KEPT {
+            draft.reset();
+            DRAFT.set(draft);
+        }
+        text
+    }
+
+    /// The text that is written piece by piece, unless that fails.
+    pub(crate) fn try_written<E>(
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut result = Ok(());
+        let text = Self::written(|out| result = write(out));
+        result.map(|()| text)
     }
 }
 
@@ -81,6 +109,12 @@ impl Deref for Text {
     }
 }
 
+impl Borrow<[u8]> for Text {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
         self.as_bytes()
@@ -89,13 +123,13 @@ impl AsRef<[u8]> for Text {
 
 impl From<Vec<u8>> for Text {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Wiped(bytes)))
+        Wiped::from(bytes).as_slice().into()
     }
 }
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        bytes.to_vec().into()
+        Self((!bytes.is_empty()).then(|| bytes.into()))
     }
 }
 

@@ -1,14 +1,14 @@
 //! The parsed template: nodes with their places in the source, and how they are printed back in error
 //! messages.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, rc::Rc};
 
 use crate::go::{Function, Key, Text, Value, language::LanguageFunction, quote};
 
 /// A template by name: its body. All trees of one source share that source.
 pub(crate) struct Tree {
     pub(crate) name: String,
-    pub(crate) source: Arc<[u8]>,
+    pub(crate) source: Rc<[u8]>,
     pub(crate) root: Block,
 }
 
@@ -99,7 +99,7 @@ pub(crate) enum OperandKind {
     Dot,
     /// `.a.b`
     Field(Vec<Name>),
-    Function(Arc<str>, Callee),
+    Function(Rc<str>, Callee),
     Nil,
     Number(Number),
     /// In parentheses
@@ -114,7 +114,7 @@ pub(crate) enum OperandKind {
 /// evaluator compares no texts.
 #[derive(Clone)]
 pub(crate) struct Variable {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: Rc<str>,
     pub(crate) symbol: Symbol,
 }
 
@@ -129,7 +129,7 @@ impl Symbol {
 
 /// A field's name, which is also a map's key.
 pub(crate) struct Name {
-    pub(crate) text: Arc<str>,
+    pub(crate) text: Rc<str>,
     pub(crate) key: Key,
 }
 

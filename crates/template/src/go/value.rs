@@ -1,7 +1,7 @@
 //! Values of a template as Go has them: every value knows its kind and the name of its type, and
 //! nothing converts by itself.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, rc::Rc};
 
 use crate::go::{Channel, IntType, Key, Kind, List, Map, MapType, Object, Text, Type, UintType};
 
@@ -32,7 +32,7 @@ pub enum Value {
     /// `<-chan int64`
     Channel(Channel),
     /// A struct or a pointer to one
-    Object(Arc<dyn Object>),
+    Object(Rc<dyn Object>),
     /// A nil pointer of the named type, such as `*dependency.SecretAuth`
     NilObject(&'static str),
 }
@@ -95,7 +95,7 @@ impl Value {
 
     /// An object.
     pub fn object(object: impl Object + 'static) -> Self {
-        Self::Object(Arc::new(object))
+        Self::Object(Rc::new(object))
     }
 
     /// The kind.
@@ -233,7 +233,7 @@ impl Value {
             }
             (Self::Channel(a), Self::Channel(b)) => a.is_same(b),
             (Self::Object(a), Self::Object(b)) => {
-                Arc::ptr_eq(a, b) || a.type_name() == b.type_name() && a.equals(b.as_ref())
+                Rc::ptr_eq(a, b) || a.type_name() == b.type_name() && a.equals(b.as_ref())
             }
             (Self::NilObject(a), Self::NilObject(b)) => a == b,
             _ => false,

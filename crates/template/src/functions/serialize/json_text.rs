@@ -26,18 +26,17 @@ pub(super) enum Layout {
     Indented,
 }
 
-pub(super) fn write(value: &Value, html: Html, layout: Layout) -> Result<Vec<u8>, WriteError> {
-    let mut writer = Writer {
-        out: Vec::with_capacity(256),
-        html,
-        layout,
-    };
-    writer.value(value, 0)?;
-    Ok(writer.out)
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    value: &Value,
+    html: Html,
+    layout: Layout,
+) -> Result<(), WriteError> {
+    Writer { out, html, layout }.value(value, 0)
 }
 
-struct Writer {
-    out: Vec<u8>,
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
     html: Html,
     layout: Layout,
 }
@@ -46,7 +45,7 @@ fn unsupported<T>(value: &Value) -> Result<T, WriteError> {
     Err(format!("json: unsupported type: {}", value.type_name()))
 }
 
-impl Writer {
+impl Writer<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), WriteError> {
         if depth > DEEPEST {
             return Err(format!(

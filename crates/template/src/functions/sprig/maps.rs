@@ -13,7 +13,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         let pairs = args.all().chunks(2).map(|pair| {
             let key = match pair.first() {
                 Some(Value::Text(key)) => key.clone(),
-                other => other.map(text::text_of).unwrap_or_default().into(),
+                other => other.map(text::text_of).unwrap_or_default(),
             };
             let value = pair.get(1).cloned().unwrap_or_else(|| "".into());
             (Key::Text(key), value)

@@ -2,7 +2,7 @@
 
 use crate::{
     functions::{print, strings::IntoValue as _},
-    go::{Failure, Function, Kind, Type, Value},
+    go::{Failure, Function, Kind, Text, Type, Value},
     url::Url,
 };
 
@@ -59,7 +59,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     }),
     Function::fixed("sprig_urlJoin", &[Type::Map], |_, args| {
         let part = |key: &str| match args.map(0).and_then(|map| map.get_text(key.as_bytes())) {
-            None => Ok(Vec::new()),
+            None => Ok(Text::default()),
             Some(Value::Nil) => Err(Failure::new(
                 "runtime error: invalid memory address or nil pointer dereference",
             )),
@@ -73,11 +73,11 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         };
         let mut url = Url::default();
         url.scheme = String::from_utf8_lossy(&part("scheme")?).into_owned();
-        url.host = part("host")?;
-        url.path = part("path")?;
-        url.query = part("query")?;
-        url.opaque = part("opaque")?;
-        url.fragment = part("fragment")?;
+        url.host = part("host")?.to_vec();
+        url.path = part("path")?.to_vec();
+        url.query = part("query")?.to_vec();
+        url.opaque = part("opaque")?.to_vec();
+        url.fragment = part("fragment")?.to_vec();
         let user = part("userinfo")?;
         if !user.is_empty() {
             let text = [b"proto://".as_slice(), &user, b"@host"].concat();

@@ -5,7 +5,7 @@ use crate::{
         print,
         strings::{self, IntoValue as _},
     },
-    go::{Context, Failure, Function, IntType, Key, Map, MapType, Type, Value},
+    go::{Context, Failure, Function, Key, Map, MapType, Text, Type, Value},
     letters,
     letters::words,
 };
@@ -171,7 +171,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
                 out.push(b' ');
             }
             out.push(b'\'');
-            out.extend(print::display(value));
+            out.extend_from_slice(&print::display(value));
             out.push(b'\'');
         }
         Ok(out.into())
@@ -215,7 +215,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         context.reserve(
             texts
                 .iter()
-                .map(Vec::len)
+                .map(|text| text.len())
                 .sum::<usize>()
                 .saturating_add(separators),
         )?;
@@ -248,19 +248,16 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
 ];
 
 /// The text that a value stands for: a text itself, what its `String` method gives, or as `%v` prints it.
-pub(in crate::functions) fn text_of(value: &Value) -> Vec<u8> {
+pub(in crate::functions) fn text_of(value: &Value) -> Text {
     match value {
-        Value::Text(text) | Value::Number(text) => text.as_bytes().to_vec(),
-        Value::Object(object) => object
-            .text()
-            .map_or_else(|| print::display(value), |text| text.as_bytes().to_vec()),
-        Value::Int(IntType::Int | IntType::Int64, number) => number.to_string().into_bytes(),
+        Value::Text(text) | Value::Number(text) => text.clone(),
+        Value::Object(object) => object.text().unwrap_or_else(|| print::display(value)),
         other => print::display(other),
     }
 }
 
 /// The texts of a list's items save nil; a value that is no list is one text, nil is none.
-pub(in crate::functions) fn texts_of(value: &Value) -> Vec<Vec<u8>> {
+pub(in crate::functions) fn texts_of(value: &Value) -> Vec<Text> {
     match value {
         Value::Nil => Vec::new(),
         Value::List(list) => list

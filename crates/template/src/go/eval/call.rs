@@ -8,7 +8,10 @@ use crate::go::{
     tree::{Callee, Operand, OperandKind, Place},
 };
 
-use super::{Evaluated, ExecutionError, Run};
+use super::{
+    Evaluated, ExecutionError, Run,
+    field::{route, walk},
+};
 
 /// What a call needs to know of a function's declaration.
 #[derive(Clone, Copy)]
@@ -239,8 +242,11 @@ impl<'r> Run<'_, 'r> {
             slot: FirstSlot::Own,
         };
         for (index, argument) in arguments.iter().enumerate() {
-            let held = self.argument(dot, type_at(index), argument)?;
-            self.push(held, &mut pushed);
+            let wanted = type_at(index);
+            if !self.push_plain(dot, wanted, argument, &mut pushed) {
+                let held = self.argument(dot, wanted, argument)?;
+                self.push(held, &mut pushed);
+            }
         }
         if let Some(last) = last {
             let held = self.fit(last, type_at(arguments.len()))?;
@@ -249,6 +255,52 @@ impl<'r> Run<'_, 'r> {
         Ok(pushed)
     }
 
+    /// Pushes an argument that is a constant text, or lies at the end of a plain path, where it is plainly of
+    /// the wanted type. Says whether it did.
+    fn push_plain(
+        &mut self,
+        dot: &Held,
+        wanted: &'static Type,
+        operand: &'r Operand,
+        pushed: &mut Pushed,
+    ) -> bool {
+        self.at(Place::Operand(operand));
+        let takes_all = matches!(wanted, Type::Any | Type::Raw);
+        let takes_text = takes_all || *wanted == Type::Text;
+        if let OperandKind::Text(_, text) = &operand.kind {
+            if takes_text {
+                self.operands.push(Value::Text(text.clone()));
+            }
+            return takes_text;
+        }
+        let Some((root, names)) = route(dot, &self.variables, operand) else {
+            return false;
+        };
+        let is_first = self.operands.len() == pushed.base;
+        let operands = &mut *self.operands;
+        let mut push = |value: &Value, is_boxed: bool| {
+            let fits = match value {
+                Value::Text(_) => takes_text,
+                Value::Nil => false,
+                _ => takes_all,
+            };
+            if !fits {
+                return None;
+            }
+            operands.push(value.clone());
+            if is_first && is_boxed {
+                pushed.slot = FirstSlot::Any;
+            }
+            Some(())
+        };
+        if names.is_empty() {
+            return push(&root.value, root.is_boxed).is_some();
+        }
+        let mut look = |value: &Value, slot| push(value, slot == Type::Any);
+        walk(&root.value, names, &mut look).is_some()
+    }
+
+    #[inline]
     fn push(&mut self, held: Held, pushed: &mut Pushed) {
         if held.is_boxed && self.operands.len() == pushed.base {
             pushed.slot = FirstSlot::Any;

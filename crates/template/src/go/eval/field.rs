@@ -1,12 +1,12 @@
 //! Fields of structs, keys of maps, and methods.
 
 use crate::go::{
-    Kind, Value,
+    Kind, Type, Value,
     held::Held,
-    tree::{Name, Operand, OperandKind, Place},
+    tree::{Name, Operand, OperandKind, Place, Symbol},
 };
 
-use super::{Evaluated, ExecutionError, Run};
+use super::{Evaluated, ExecutionError, Run, declared_last};
 
 impl<'r> Run<'_, 'r> {
     /// `(pipe).a.b`
@@ -37,20 +37,39 @@ impl<'r> Run<'_, 'r> {
     /// What `.`, `.a.b` or `$x.a.b` stands for where every name is simply there, as nearly always: a key of a
     /// map or a field. All else, and every error, is left to the long way.
     pub(super) fn path(&self, dot: &Held, operand: &'r Operand) -> Option<Held> {
-        let (root, names) = match &operand.kind {
-            OperandKind::Dot => return Some(dot.clone()),
-            OperandKind::Field(names) => (dot, names),
-            OperandKind::Variable(variable, names) => (self.variable(variable)?, names),
-            _ => return None,
-        };
-        let Some((first, names)) = names.split_first() else {
+        let (root, names) = route(dot, &self.variables, operand)?;
+        if names.is_empty() {
             return Some(root.clone());
-        };
-        let mut held = present(root, first)?;
-        for name in names {
-            held = present(&held, name)?;
         }
-        Some(held)
+        walk(&root.value, names, &mut |value, slot| {
+            Some(Held::in_slot(value.clone(), slot))
+        })
+    }
+
+    /// Writes what such a path leads to, where that is a text or a whole number. Says whether it did.
+    pub(super) fn write_path(&mut self, dot: &Held, operand: &'r Operand) -> bool {
+        let room = self
+            .context
+            .limits()
+            .output
+            .saturating_sub(self.output.len());
+        let Some((root, names)) = route(dot, &self.variables, operand) else {
+            return false;
+        };
+        let output = &mut *self.output;
+        let mut write = |value: &Value, _| {
+            match value {
+                Value::Text(text) | Value::Number(text) if text.len() <= room => {
+                    output.extend_from_slice(text);
+                }
+                _ => return None,
+            }
+            Some(())
+        };
+        if names.is_empty() {
+            return write(&root.value, Type::Raw).is_some();
+        }
+        walk(&root.value, names, &mut write).is_some()
     }
 
     /// Walks along the names; the last one gets the arguments.
@@ -157,15 +176,54 @@ impl<'r> Run<'_, 'r> {
     }
 }
 
-/// What lies under a name, where nothing is to be called.
-fn present(receiver: &Held, name: &Name) -> Option<Held> {
-    match &receiver.value {
+/// Where a path begins, and the names that it goes along.
+pub(super) fn route<'a>(
+    dot: &'a Held,
+    variables: &'a [(Symbol, Held)],
+    operand: &'a Operand,
+) -> Option<(&'a Held, &'a [Name])> {
+    match &operand.kind {
+        OperandKind::Dot => Some((dot, &[])),
+        OperandKind::Field(names) => Some((dot, names)),
+        OperandKind::Variable(variable, names) => {
+            Some((declared_last(variables, variable.symbol)?, names))
+        }
+        _ => None,
+    }
+}
+
+/// Longer paths go the long way, which takes no more of the stack for them.
+const LONGEST_WALK: usize = 16;
+
+/// Goes along names by reference where nothing is to be called, and looks at what lies at their end, and at
+/// the type of the slot that it lies in.
+pub(super) fn walk<T>(
+    receiver: &Value,
+    names: &[Name],
+    look: &mut dyn FnMut(&Value, Type) -> Option<T>,
+) -> Option<T> {
+    let (name, rest) = names.split_first()?;
+    if rest.len() > LONGEST_WALK {
+        return None;
+    }
+    match receiver {
         Value::Map(map) => {
             let (_, element) = map.kind().parts();
-            Some(Held::in_slot(map.get(&name.key)?, element))
+            let members = map.read()?;
+            let value = members.get(&name.key)?;
+            if rest.is_empty() {
+                look(value, element)
+            } else {
+                walk(value, rest, look)
+            }
         }
         Value::Object(object) if object.method(&name.text).is_none() => {
-            object.field(&name.text).map(Held::plain)
+            let value = object.field(&name.text)?;
+            if rest.is_empty() {
+                look(&value, Type::Raw)
+            } else {
+                walk(&value, rest, look)
+            }
         }
         _ => None,
     }

@@ -14,7 +14,7 @@ enum Letters {
     Large,
 }
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn signed(&mut self, number: i64, verb: char, value: &Value) -> Printed {
         self.integer(
             number.unsigned_abs(),

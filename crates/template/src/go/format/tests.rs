@@ -11,7 +11,7 @@ fn check(format: &str, arguments: &[Value], expected: &str) {
 fn a_value_that_holds_itself_is_an_error_and_not_a_crash() {
     let map: Map = std::iter::empty().collect();
     map.insert("self".into(), Value::Map(map.clone())).unwrap();
-    let failure = print(&[Value::Map(map.clone())]).unwrap_err();
+    let failure = print(&mut Vec::new(), &[Value::Map(map.clone())]).unwrap_err();
     assert_eq!(
         failure.message(),
         "value is nested more than 100 levels deep"

@@ -9,7 +9,7 @@ use super::{Flags, Printed, Printer};
 const LARGEST: i64 = 1_000_000;
 
 /// Puts arguments into a format.
-pub(super) fn run(printer: &mut Printer, format: &[u8], arguments: &[Value]) -> Printed {
+pub(super) fn run(printer: &mut Printer<'_>, format: &[u8], arguments: &[Value]) -> Printed {
     let mut reader = Reader {
         format,
         position: 0,
@@ -76,7 +76,7 @@ impl Reader<'_> {
     }
 
     /// One verb after its percent sign; false when the format ended in it.
-    fn verb(&mut self, printer: &mut Printer) -> Result<bool, crate::go::Failure> {
+    fn verb(&mut self, printer: &mut Printer<'_>) -> Result<bool, crate::go::Failure> {
         self.is_good_index = true;
         self.is_after_index = false;
         printer.flags = Flags::default();
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    fn width(&mut self, printer: &mut Printer) {
+    fn width(&mut self, printer: &mut Printer<'_>) {
         if self.peek() == Some(b'*') {
             self.position += 1;
             let width = self.number_of_argument();
@@ -156,7 +156,7 @@ impl Reader<'_> {
         }
     }
 
-    fn precision(&mut self, printer: &mut Printer) {
+    fn precision(&mut self, printer: &mut Printer<'_>) {
         if self.peek() != Some(b'.') || self.position + 1 >= self.format.len() {
             return;
         }
