@@ -276,7 +276,7 @@ fn interfaces() -> Vec<Interface> {
         let text = std::fs::read_to_string(format!("/sys/class/net/{name}/{what}"));
         text.map(|text| text.trim().to_owned()).unwrap_or_default()
     };
-    addresses
+    let mut interfaces: Vec<Interface> = addresses
         .filter_map(|found| {
             let address = found.address.as_ref().and_then(ip)?;
             let mask = found.netmask.as_ref().and_then(ip)?;
@@ -288,7 +288,9 @@ fn interfaces() -> Vec<Interface> {
             Some(Interface {
                 index: read(&name, "ifindex").parse().unwrap_or_default(),
                 mtu: read(&name, "mtu").parse().unwrap_or_default(),
-                hardware_address: read(&name, "address"),
+                hardware_address: Some(read(&name, "address"))
+                    .filter(|address| address.contains(|digit| !matches!(digit, '0' | ':')))
+                    .unwrap_or_default(),
                 flags: flags(found.flags),
                 address,
                 prefix_length: u8::try_from(prefix).unwrap_or_default(),
@@ -296,7 +298,10 @@ fn interfaces() -> Vec<Interface> {
                 name,
             })
         })
-        .collect()
+        .collect();
+    // The system lists them by kind of address.
+    interfaces.sort_by_key(|one| one.index);
+    interfaces
 }
 
 fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
@@ -312,6 +317,7 @@ fn flags(flags: nix::net::if_::InterfaceFlags) -> Vec<String> {
         (Flags::IFF_LOOPBACK, "loopback"),
         (Flags::IFF_POINTOPOINT, "pointtopoint"),
         (Flags::IFF_MULTICAST, "multicast"),
+        (Flags::IFF_RUNNING, "running"),
     ]
     .into_iter()
     .filter(|(flag, _)| flags.contains(*flag))

@@ -77,7 +77,8 @@ pub struct Interface {
     pub index: u32,
     /// The largest packet.
     pub mtu: u32,
-    /// Its flags in Go's words: `up`, `broadcast`, `loopback`, `pointtopoint`, `multicast`.
+    /// Its flags in Go's words: `up`, `broadcast`, `loopback`, `pointtopoint`, `multicast`,
+    /// `running`.
     pub flags: Vec<String>,
     /// The hardware address.
     pub hardware_address: String,

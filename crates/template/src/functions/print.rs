@@ -19,6 +19,12 @@ pub(crate) fn quote(text: &[u8]) -> String {
     go::quote(text)
 }
 
+/// The same with escapes for all that is not ASCII.
+pub(crate) fn quote_ascii(text: &[u8]) -> String {
+    let quoted = go::printf(b"%+q", &[Value::text(text)]).unwrap_or_default();
+    String::from_utf8_lossy(&quoted).into_owned()
+}
+
 /// A text in back quotes if it can stand there, else in double quotes.
 pub(crate) fn quote_raw(text: &[u8]) -> String {
     match std::str::from_utf8(text) {

@@ -1,16 +1,23 @@
 //! `sockaddr`: expressions that choose among the addresses of the machine's network interfaces, such as
-//! `GetAllInterfaces | include "name" "^eth" | attr "address"`. The addresses come from the host.
+//! `GetAllInterfaces | include "name" "^eth" | attr "address"`. They are templates of their own, with the functions of
+//! this module; the addresses come from the host.
 
 mod addresses;
+mod arithmetic;
+mod choice;
+mod order;
 
-use std::cmp::Ordering;
+use std::any::Any;
 
 use crate::{
     functions::print,
-    go::{Context, Failure, Function, Type},
+    go::{self, Context, Failure, Function, Functions, List, Object, Text, Type, UintType, Value},
     host::Interface,
-    regexp::Regexp,
+    options::{Limits, Options},
+    snapshot::Snapshot,
 };
+use addresses::Reach;
+use choice::Kept;
 
 pub(super) const FUNCTIONS: &[Function] = &[Function::variadic(
     "sockaddr",
@@ -18,401 +25,290 @@ pub(super) const FUNCTIONS: &[Function] = &[Function::variadic(
     Type::Text,
     |context, args| {
         let parts: Vec<_> = (0..args.len()).map(|index| args.text(index)).collect();
-        let expression = parts.join(" ");
-        evaluate(context, &expression).map(|text| text.into())
+        evaluate(context, &parts.join(" ")).map(Value::text)
     },
 )];
 
-/// Functions that this expression language has.
-const NAMES: [&str; 18] = [
-    "GetAllInterfaces",
-    "GetDefaultInterfaces",
-    "GetPrivateInterfaces",
-    "GetPublicInterfaces",
-    "GetPrivateIP",
-    "GetPrivateIPs",
-    "GetPublicIP",
-    "GetPublicIPs",
-    "GetInterfaceIP",
-    "GetInterfaceIPs",
-    "sort",
-    "include",
-    "exclude",
-    "attr",
-    "join",
-    "limit",
-    "offset",
-    "unique",
-];
+/// What one expression may spend: all of it is charged to the template around.
+const STEPS: u64 = 20_000;
+const BYTES: usize = 64 << 10;
 
-/// The result of one step.
-enum Outcome {
-    Interfaces(Vec<Interface>),
-    Text(String),
-}
+/// As deep as an expression can be nested, so that it ends before the stack does.
+const LEVELS: usize = 160;
 
-/// One function with its arguments.
-struct Call {
-    name: String,
-    arguments: Vec<String>,
-}
-
-fn evaluate(context: &mut Context<'_>, expression: &str) -> Result<String, Failure> {
-    let whole = format!("{{{{ {expression} }}}}");
-    let quoted = print::quote(whole.as_bytes());
-    let calls = parse(expression).map_err(|reason| {
+fn evaluate(context: &mut Context<'_>, expression: &str) -> Result<Vec<u8>, Failure> {
+    let source = format!("{{{{ {expression} }}}}");
+    let quoted = print::quote_ascii(source.as_bytes());
+    context.spend(STEPS)?;
+    context.reserve(BYTES)?;
+    let trees = go::parse(source.as_bytes(), "", "", &Expressions).map_err(|error| {
         Failure::from(format!(
-            "unable to parse template {quoted}: template: sockaddr.Parse:1: {reason}"
+            "unable to parse template {quoted}: template: sockaddr.Parse:{}: {}",
+            error.line, error.message
         ))
     })?;
-    context.spend(expression.len() as u64)?;
-    let all = context.host().interfaces();
-    let mut outcome = Outcome::Interfaces(all.clone());
-    for call in &calls {
-        outcome = apply(call, outcome, &all).map_err(|reason| {
-            let name = &call.name;
-            Failure::from(format!(
-                "unable to execute sockaddr input {quoted}: template: sockaddr.Parse: error calling {name}: {reason}"
-            ))
-        })?;
+    let options = Options {
+        error_on_missing_key: true,
+        limits: Limits {
+            steps: STEPS,
+            depth: 0,
+            output: BYTES,
+            memory: BYTES as u64,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    for _ in 0..LEVELS {
+        context.descend()?;
     }
-    Ok(match outcome {
-        Outcome::Text(text) => text,
-        Outcome::Interfaces(interfaces) => {
-            let shown: Vec<_> = interfaces
-                .iter()
-                .map(|one| format!("{} {}", addresses::shown(one), one.name))
-                .collect();
-            format!("[{}]", shown.join(" "))
+    let all = interfaces(context.host().interfaces());
+    let snapshot = Snapshot::new();
+    let mut inner = Context::new(&options, &Expressions, &trees, &snapshot, context.host());
+    let mut output = Vec::new();
+    let result = match trees.get("") {
+        Some(tree) => go::execute(&mut inner, &trees, tree, all, &mut output),
+        None => Ok(()),
+    };
+    for _ in 0..LEVELS {
+        context.ascend();
+    }
+    match result {
+        Ok(()) => Ok(output),
+        Err(error) => {
+            // This template has a name, unlike the one around it.
+            let text = error
+                .text
+                .replacen("template: :", "template: sockaddr.Parse:", 1);
+            let text = text.replacen("executing \"\"", "executing \"sockaddr.Parse\"", 1);
+            Err(format!("unable to execute sockaddr input {quoted}: {text}").into())
         }
-    })
+    }
 }
 
-/// Cuts an expression at bars, and each part into words and quoted texts.
-fn parse(expression: &str) -> Result<Vec<Call>, String> {
-    let mut calls = vec![Vec::new()];
-    let mut letters = expression.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            ' ' | '\t' | '\n' | '\r' => {}
-            '|' => calls.push(Vec::new()),
-            '"' | '`' => {
-                let mut word = String::new();
-                loop {
-                    match letters.next() {
-                        None => return Err("unterminated quoted string".to_owned()),
-                        Some(end) if end == letter => break,
-                        Some('\\') if letter == '"' => match letters.next() {
-                            Some('n') => word.push('\n'),
-                            Some('t') => word.push('\t'),
-                            Some(escaped @ ('"' | '\\')) => word.push(escaped),
-                            _ => return Err("invalid syntax".to_owned()),
-                        },
-                        Some(other) => word.push(other),
-                    }
-                }
-                if let Some(call) = calls.last_mut() {
-                    call.push(word);
-                }
-            }
-            _ => {
-                let mut word = letter.to_string();
-                while let Some(next) = letters.next_if(|next| !" \t\r\n|\"`".contains(*next)) {
-                    word.push(next);
-                }
-                if let Some(call) = calls.last_mut() {
-                    call.push(word);
-                }
-            }
-        }
+/// The functions of expressions. There are no others in them.
+struct Expressions;
+
+impl Functions for Expressions {
+    fn function(&self, name: &str) -> Option<&'static Function> {
+        TABLE.iter().find(|function| function.name == name)
     }
-    calls
-        .into_iter()
-        .map(|mut words| {
-            if words.is_empty() {
-                return Err("missing value for command".to_owned());
-            }
-            let name = words.remove(0);
-            if name != "." && !NAMES.contains(&name.as_str()) {
+
+    fn names(&self) -> Vec<&'static str> {
+        TABLE.iter().map(|function| function.name).collect()
+    }
+}
+
+const NAME_AND_LIST: &[Type] = &[Type::Text, Type::Any];
+const TWO_AND_LIST: &[Type] = &[Type::Text, Type::Text, Type::Any];
+
+static TABLE: &[Function] = &[
+    Function::fixed("GetAllInterfaces", &[], |context, _| {
+        Ok(interfaces(context.host().interfaces()))
+    }),
+    Function::fixed("GetDefaultInterfaces", &[], |context, _| {
+        let mut all = context.host().interfaces();
+        all.retain(|one| one.is_default_route);
+        Ok(interfaces(all))
+    }),
+    Function::fixed("GetPrivateInterfaces", &[], |context, _| {
+        Ok(interfaces(reaching(context, Reach::Private)))
+    }),
+    Function::fixed("GetPublicInterfaces", &[], |context, _| {
+        Ok(interfaces(reaching(context, Reach::Public)))
+    }),
+    Function::fixed("GetPrivateIP", &[], |context, _| {
+        Ok(addresses::first(&reaching(context, Reach::Private)).into())
+    }),
+    Function::fixed("GetPublicIP", &[], |context, _| {
+        Ok(addresses::first(&reaching(context, Reach::Public)).into())
+    }),
+    Function::fixed("GetPrivateIPs", &[], |context, _| {
+        let mut all = order::by_size(context.host().interfaces());
+        all.retain(|one| addresses::is_private(one) && addresses::is_forwardable(one));
+        Ok(addresses::joined(&all).into())
+    }),
+    Function::fixed("GetPublicIPs", &[], |context, _| {
+        let mut all = order::by_size(context.host().interfaces());
+        all.retain(|one| !addresses::is_private(one));
+        Ok(addresses::joined(&all).into())
+    }),
+    Function::fixed("GetInterfaceIP", &[Type::Text], |context, args| {
+        let all = context.host().interfaces();
+        let mut named = choice::select(&all, "name", &args.text(0), Kept::Matching)?;
+        named.retain(addresses::is_forwardable);
+        Ok(addresses::first(&order::by_size(named)).into())
+    }),
+    Function::fixed("GetInterfaceIPs", &[Type::Text], |context, args| {
+        let all = context.host().interfaces();
+        let named = choice::select(&all, "name", &args.text(0), Kept::Matching)?;
+        Ok(addresses::joined(&order::by_size(named)).into())
+    }),
+    Function::fixed("sort", NAME_AND_LIST, |_, args| {
+        order::sorted(given(args.value(1))?, &args.text(0)).map(interfaces)
+    }),
+    Function::fixed("include", TWO_AND_LIST, |_, args| {
+        let all = given(args.value(2))?;
+        choice::select(&all, &args.text(0), &args.text(1), Kept::Matching).map(interfaces)
+    }),
+    Function::fixed("exclude", TWO_AND_LIST, |_, args| {
+        let all = given(args.value(2))?;
+        choice::select(&all, &args.text(0), &args.text(1), Kept::Others).map(interfaces)
+    }),
+    Function::fixed("attr", NAME_AND_LIST, |_, args| {
+        let first = match (args.value(1), args.value(1).downcast::<Interface>()) {
+            (_, Some(one)) => Some(one.clone()),
+            (Value::List(_), _) => given(args.value(1))?.into_iter().next(),
+            (other, None) => {
+                let shown = go::print(std::slice::from_ref(other))?;
                 return Err(format!(
-                    "function {} not defined",
-                    print::quote(name.as_bytes())
-                ));
+                    "unable to obtain attribute {} from type {} ({})",
+                    args.text(0),
+                    other.type_name(),
+                    String::from_utf8_lossy(&shown)
+                )
+                .into());
             }
-            Ok(Call {
-                name,
-                arguments: words,
+        };
+        match first {
+            Some(one) => addresses::attribute(&one, &args.text(0)).map(Value::from),
+            None => Ok("".into()),
+        }
+    }),
+    Function::fixed("join", TWO_AND_LIST, |_, args| {
+        let all = given(args.value(2))?;
+        let name = args.text(0);
+        let values = all.iter().map(|one| addresses::attribute(one, &name));
+        let values: Vec<String> = values.collect::<Result<_, Failure>>()?;
+        Ok(values.join(&args.text(1)).into())
+    }),
+    Function::fixed(
+        "limit",
+        &[Type::Uint(UintType::Uint), Type::Any],
+        |_, args| {
+            let mut all = given(args.value(1))?;
+            if let Value::Uint(_, limit) = args.value(0) {
+                all.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+            }
+            Ok(interfaces(all))
+        },
+    ),
+    Function::fixed("offset", &[Type::INT, Type::Any], |_, args| {
+        let mut all = given(args.value(1))?;
+        let (offset, length) = (args.int(0), all.len());
+        let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
+        if distance > length {
+            return Err(format!(
+                "unable to seek past the end of the interface array: offset ({distance}) exceeds the number of interfaces ({length})"
+            )
+            .into());
+        }
+        all.drain(
+            ..if offset < 0 {
+                length - distance
+            } else {
+                distance
+            },
+        );
+        Ok(interfaces(all))
+    }),
+    Function::fixed("unique", NAME_AND_LIST, |_, args| {
+        let mut all = given(args.value(1))?;
+        match args.text(0).to_lowercase().as_str() {
+            "address" => all.dedup_by_key(|one| addresses::shown(one)),
+            "name" => all.dedup_by_key(|one| one.name.clone()),
+            _ if all.is_empty() => {}
+            _ => {
+                let name = print::quote_ascii(args.bytes(0));
+                return Err(format!("unsupported unique constraint {name}").into());
+            }
+        }
+        Ok(interfaces(all))
+    }),
+    Function::fixed("math", TWO_AND_LIST, |_, args| {
+        let all = given(args.value(2))?;
+        let (operation, value) = (args.text(0), args.text(1));
+        let moved = all.iter().map(|one| {
+            arithmetic::moved(one, &operation, &value).map_err(|reason| {
+                let one = described(one);
+                format!("unable to perform an IPMath operation on {one}: {reason}").into()
             })
-        })
-        .collect()
-}
+        });
+        moved.collect::<Result<_, Failure>>().map(interfaces)
+    }),
+];
 
-fn apply(call: &Call, input: Outcome, all: &[Interface]) -> Result<Outcome, String> {
-    let wanted = match call.name.as_str() {
-        "include" | "exclude" | "join" => 2,
-        "GetInterfaceIP" | "GetInterfaceIPs" | "sort" | "attr" | "limit" | "offset" | "unique" => 1,
-        _ => 0,
-    };
-    if call.arguments.len() != wanted {
-        let found = call.arguments.len();
-        return Err(format!(
-            "wrong number of args for {}: want {wanted} got {found}",
-            call.name
-        ));
-    }
-    let argument = |index: usize| call.arguments.get(index).map_or("", String::as_str);
-    let count = || {
-        argument(0)
-            .parse::<i64>()
-            .map_err(|_| format!("{} wants a number", call.name))
-    };
-    let list = |interfaces: Vec<Interface>| Ok(Outcome::Interfaces(interfaces));
-    let text = |text: String| Ok(Outcome::Text(text));
-    match call.name.as_str() {
-        "GetAllInterfaces" => return list(all.to_vec()),
-        "GetDefaultInterfaces" => {
-            return list(
-                all.iter()
-                    .filter(|one| one.is_default_route)
-                    .cloned()
-                    .collect(),
-            );
-        }
-        "GetPrivateInterfaces" => return list(of_reach(all, Reach::Private)),
-        "GetPublicInterfaces" => return list(of_reach(all, Reach::Public)),
-        "GetPrivateIP" => return text(first_address(&of_reach(all, Reach::Private))),
-        "GetPublicIP" => return text(first_address(&of_reach(all, Reach::Public))),
-        "GetPrivateIPs" => return text(addresses::joined(&by_size(of_reach(all, Reach::Private)))),
-        "GetPublicIPs" => return text(addresses::joined(&by_size(of_reach(all, Reach::Public)))),
-        "GetInterfaceIP" => {
-            let mut found = named(all, argument(0))?;
-            found.retain(addresses::is_forwardable);
-            return text(first_address(&found));
-        }
-        "GetInterfaceIPs" => return text(addresses::joined(&named(all, argument(0))?)),
-        _ => {}
-    }
-    let Outcome::Interfaces(mut interfaces) = input else {
-        return Err("a list of interfaces is wanted, not a text".to_owned());
-    };
-    match call.name.as_str() {
-        "sort" => {
-            let orders: Result<Vec<_>, _> = argument(0).split(',').map(order).collect();
-            let orders = orders?;
-            interfaces.sort_by(|a, b| {
-                orders
-                    .iter()
-                    .map(|order| order.compare(a, b))
-                    .find(|found| found.is_ne())
-                    .unwrap_or(Ordering::Equal)
-            });
-        }
-        "include" => interfaces = select(interfaces, argument(0), argument(1), Kept::Matching)?,
-        "exclude" => interfaces = select(interfaces, argument(0), argument(1), Kept::Others)?,
-        "attr" => {
-            return text(
-                interfaces
-                    .first()
-                    .map(|one| addresses::attribute(one, argument(0)))
-                    .unwrap_or_default(),
-            );
-        }
-        "join" => {
-            let parts: Vec<_> = interfaces
-                .iter()
-                .map(|one| addresses::attribute(one, argument(0)))
-                .collect();
-            return text(parts.join(argument(1)));
-        }
-        "limit" => interfaces.truncate(usize::try_from(count()?).unwrap_or(usize::MAX)),
-        "offset" => {
-            let offset = count()?;
-            let length = interfaces.len();
-            let distance = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-            if distance > length {
-                return Err("unable to seek past the end of the interface array".to_owned());
-            }
-            interfaces.drain(
-                ..if offset < 0 {
-                    length - distance
-                } else {
-                    distance
-                },
-            );
-        }
-        "unique" => interfaces.dedup_by_key(|one| addresses::attribute(one, argument(0))),
-        _ => {}
-    }
-    list(interfaces)
-}
-
-/// Whether addresses are those that are routed within an organisation, or all over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Private,
-    Public,
-}
-
-fn of_reach(all: &[Interface], reach: Reach) -> Vec<Interface> {
-    let private = |one: &Interface| addresses::is_in_rfc(one, "6890").unwrap_or(false);
-    let mut found: Vec<_> = all
-        .iter()
-        .filter(|one| addresses::is_forwardable(one) && one.flags.iter().any(|flag| flag == "up"))
-        .filter(|one| private(one) == (reach == Reach::Private))
-        .cloned()
-        .collect();
-    found.sort_by_key(|one| {
-        (
-            !one.is_default_route,
-            one.address.is_ipv6(),
-            one.prefix_length,
-        )
+/// What is up, forwarded and of this reach; the default route's first.
+fn reaching(context: &mut Context<'_>, reach: Reach) -> Vec<Interface> {
+    let mut found = context.host().interfaces();
+    found.retain(|one| {
+        addresses::is_forwardable(one)
+            && one.flags.iter().any(|flag| flag == "up")
+            && addresses::is_private(one) == (reach == Reach::Private)
     });
+    let mut found = order::by_size(found);
+    found.sort_by_key(|one| !one.is_default_route);
     found
 }
 
-/// All of them by kind and size of their network, whatever the default route is.
-fn by_size(mut interfaces: Vec<Interface>) -> Vec<Interface> {
-    interfaces.sort_by_key(|one| (one.address.is_ipv6(), one.prefix_length));
-    interfaces
+fn interfaces(all: Vec<Interface>) -> Value {
+    let items = all.into_iter().map(Value::object);
+    Value::List(List::new(Type::Object("sockaddr.IfAddr"), items.collect()))
 }
 
-/// The addresses of the interfaces whose name matches, the largest networks first.
-fn named(all: &[Interface], expression: &str) -> Result<Vec<Interface>, String> {
-    let regexp = Regexp::new(expression.as_bytes()).map_err(|error| error.to_string())?;
-    let mut found: Vec<_> = all
-        .iter()
-        .filter(|one| regexp.is_match(one.name.as_bytes()))
-        .cloned()
-        .collect();
-    found.sort_by_key(|one| (one.address.is_ipv6(), one.prefix_length));
-    Ok(found)
-}
-
-fn first_address(interfaces: &[Interface]) -> String {
-    interfaces
-        .first()
-        .map(|one| one.address.to_string())
-        .unwrap_or_default()
-}
-
-/// Which of the interfaces stay.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Matching,
-    Others,
-}
-
-/// A question to one address.
-type Test<'a> = Box<dyn Fn(&Interface) -> Result<bool, String> + 'a>;
-
-fn select(
-    interfaces: Vec<Interface>,
-    selector: &str,
-    value: &str,
-    kept: Kept,
-) -> Result<Vec<Interface>, String> {
-    let compiled = || Regexp::new(value.as_bytes()).map_err(|error| error.to_string());
-    let test: Test<'_> = match selector.to_lowercase().as_str() {
-        "name" => {
-            let regexp = compiled()?;
-            Box::new(move |one| Ok(regexp.is_match(one.name.as_bytes())))
-        }
-        "address" => {
-            let regexp = compiled()?;
-            Box::new(move |one| Ok(regexp.is_match(one.address.to_string().as_bytes())))
-        }
-        "flag" | "flags" => Box::new(|one| addresses::has_flags(one, value)),
-        "type" => Box::new(|one| addresses::is_of_type(one, value)),
-        "network" => Box::new(|one| addresses::is_in_network(one, value)),
-        "rfc" | "rfcs" => Box::new(|one| {
-            let mut rfcs = value.split('|').map(|rfc| addresses::is_in_rfc(one, rfc));
-            rfcs.try_fold(false, |found, is_in| Ok(found | is_in?))
-        }),
-        "size" => {
-            let bits = value
-                .strip_prefix('/')
-                .and_then(|bits| bits.parse::<u8>().ok());
-            let bits = bits
-                .ok_or_else(|| format!("invalid mask size {}", print::quote(value.as_bytes())))?;
-            Box::new(move |one| Ok(one.prefix_length == bits))
-        }
-        "port" => Box::new(|_| Ok(false)),
-        _ => {
-            let deed = if kept == Kept::Matching {
-                "include"
-            } else {
-                "exclude"
-            };
-            return Err(format!(
-                "invalid {deed} selector {}",
-                print::quote(selector.as_bytes())
-            ));
-        }
+fn given(value: &Value) -> Result<Vec<Interface>, Failure> {
+    let wrong = || {
+        let found = value.type_name();
+        Failure::from(format!(
+            "wrong type for value; expected sockaddr.IfAddrs; got {found}"
+        ))
     };
-    let mut selected = Vec::new();
-    for one in interfaces {
-        if test(&one)? == (kept == Kept::Matching) {
-            selected.push(one);
+    let Value::List(list) = value else {
+        return Err(wrong());
+    };
+    let all = list.items().iter();
+    all.map(|one| one.downcast::<Interface>().cloned().ok_or_else(wrong))
+        .collect()
+}
+
+/// An address with its interface, as Go prints them.
+fn described(one: &Interface) -> String {
+    format!(
+        "{} {{{} {} {} {} {}}}",
+        addresses::shown(one),
+        one.index,
+        one.mtu,
+        one.name,
+        one.hardware_address,
+        one.flags.join("|")
+    )
+}
+
+impl Object for Interface {
+    fn type_name(&self) -> &'static str {
+        "sockaddr.IfAddr"
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        match name {
+            "Name" => Some(self.name.as_str().into()),
+            "Index" => Some(Value::int(self.index.into())),
+            "MTU" => Some(Value::int(self.mtu.into())),
+            _ => None,
         }
     }
-    Ok(selected)
-}
 
-/// What interfaces are sorted by, and in which direction.
-struct Order {
-    by: By,
-    descending: bool,
-}
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
 
-#[derive(Clone, Copy)]
-enum By {
-    Address,
-    Default,
-    Name,
-    Private,
-    Size,
-    Type,
-    Nothing,
-}
+    fn text(&self) -> Option<Text> {
+        Some(described(self).into())
+    }
 
-impl Order {
-    fn compare(&self, a: &Interface, b: &Interface) -> Ordering {
-        let private = |one: &Interface| !addresses::is_in_rfc(one, "6890").unwrap_or(false);
-        let order = match self.by {
-            By::Address => a.address.cmp(&b.address),
-            By::Default => b.is_default_route.cmp(&a.is_default_route),
-            By::Name => a.name.cmp(&b.name),
-            By::Private => private(a).cmp(&private(b)),
-            By::Size => a.prefix_length.cmp(&b.prefix_length),
-            By::Type => a.address.is_ipv6().cmp(&b.address.is_ipv6()),
-            By::Nothing => Ordering::Equal,
-        };
-        if self.descending {
-            order.reverse()
-        } else {
-            order
-        }
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 
-fn order(clause: &str) -> Result<Order, String> {
-    let clause = clause.trim().to_lowercase();
-    let descending = clause.starts_with('-');
-    let by = match clause.strip_prefix(['-', '+']).unwrap_or(&clause) {
-        "address" => By::Address,
-        "default" => By::Default,
-        "name" => By::Name,
-        "port" => By::Nothing,
-        "private" => By::Private,
-        "size" => By::Size,
-        "type" => By::Type,
-        _ => {
-            return Err(format!(
-                "unknown sort type: {}",
-                print::quote(clause.as_bytes())
-            ));
-        }
-    };
-    Ok(Order { by, descending })
-}
+#[cfg(test)]
+mod tests;
