@@ -14,6 +14,9 @@ use crate::environment::{Environment, VariableError};
 /// The server when nothing names one, as for the established programs.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
+/// Where the machine says whom to ask for names.
+const NAMESERVERS: &str = "/etc/resolv.conf";
+
 /// What the command line says about the connection.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionFlags {
@@ -139,6 +142,9 @@ pub fn settings(
     } else {
         Redirects::One
     };
+    if environment.vault_flag("SRV_LOOKUP")?.unwrap_or_default() {
+        settings.service_lookup = Some(NAMESERVERS.into());
+    }
     let limit = environment
         .vault("RATE_LIMIT")
         .filter(|text| !text.is_empty());
@@ -270,6 +276,20 @@ mod tests {
             error.contains("VAULT_RATE_LIMIT") && error.contains("`much`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_servers_record_is_looked_up_only_when_asked_for() {
+        let check = |value: &str| {
+            let variables = environment(&[("VAULT_SRV_LOOKUP", value)]);
+            let flags = ConnectionFlags::default();
+            settings(&flags, &variables, &Server::default(), None)
+        };
+        let file = Some(NAMESERVERS.into());
+        assert_eq!(check("true").unwrap().service_lookup, file);
+        assert_eq!(check("0").unwrap().service_lookup, None);
+        assert_eq!(check("").unwrap().service_lookup, None);
+        assert!(check("perhaps").is_err());
     }
 
     #[test]

@@ -11,16 +11,10 @@ const TELEMETRY_AS_IT_IS: [&str; 2] = ["disable_hostname", "prometheus_retention
 /// Variables of the established agent that mean nothing here. Those that concern only a terminal or only
 /// other commands (`VAULT_FORMAT`, `VAULT_CLI_NO_COLOR`, `VAULT_AGENT_ADDR`, `VAULT_WRAP_TTL`, `VAULT_MFA`) mean
 /// nothing to the established agent either, and are not worth a line in each pod's log.
-const VARIABLES: [(&str, &str); 2] = [
-    (
-        "SRV_LOOKUP",
-        "the server's address is taken as it stands; name host and port in `VAULT_ADDR`",
-    ),
-    (
-        "TOKEN",
-        "the agent logs in by `auto_auth`, and sends no other token with it",
-    ),
-];
+const VARIABLES: [(&str, &str); 1] = [(
+    "TOKEN",
+    "the agent logs in by `auto_auth`, and sends no other token with it",
+)];
 
 /// The sentences for a configuration and the environment that it is read in.
 #[must_use]

@@ -571,7 +571,8 @@ fn each_variable_is_followed_or_named() {
         ("VAULT_LOG_FORMAT", "json", Followed),
         ("VAULT_MAX_RETRIES", "5", Followed),
         ("VAULT_MAX_RETRIES", "-1", Refused("VAULT_MAX_RETRIES")),
-        ("VAULT_SRV_LOOKUP", "1", Named("VAULT_SRV_LOOKUP")),
+        ("VAULT_SRV_LOOKUP", "1", Followed),
+        ("VAULT_SRV_LOOKUP", "perhaps", Refused("VAULT_SRV_LOOKUP")),
         ("VAULT_TOKEN", "t", Named("VAULT_TOKEN")),
         ("BAO_ADDR", "http://127.0.0.1:1", Followed),
     ] {

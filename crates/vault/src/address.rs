@@ -11,8 +11,13 @@ use reqwest::Url;
 /// Where the server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `http://…` or `https://…`, possibly with a path in front of `/v1`.
-    Net(Url),
+    /// On the net.
+    Net {
+        /// `http://…` or `https://…`, possibly with a path in front of `/v1`.
+        url: Url,
+        /// Whether the address names a port, be it the usual one.
+        names_port: bool,
+    },
     /// `unix:///path/to/socket`.
     Unix(PathBuf),
 }
@@ -31,14 +36,25 @@ impl Address {
     /// Whether requests go over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Net(url) if url.scheme() == "https")
+        matches!(self, Self::Net { url, .. } if url.scheme() == "https")
+    }
+
+    /// The host's name, where the address leaves the port open: then a record may tell where the service is.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match self {
+            Self::Net {
+                url,
+                names_port: false,
+            } => url.domain(),
+            _ => None,
+        }
     }
 
     /// The base of all request addresses: without a slash at its end for a server
     /// on the net, `http://localhost` for a socket.
     pub(crate) fn base(&self) -> String {
         match self {
-            Self::Net(url) => url.as_str().trim_end_matches('/').to_owned(),
+            Self::Net { url, .. } => url.as_str().trim_end_matches('/').to_owned(),
             Self::Unix(_) => "http://localhost".to_owned(),
         }
     }
@@ -72,17 +88,27 @@ impl FromStr for Address {
         }
         url.set_query(None);
         url.set_fragment(None);
-        Ok(Self::Net(url))
+        let names_port = url.port().is_some() || names_usual_port(trimmed);
+        Ok(Self::Net { url, names_port })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Net(_) => f.write_str(&self.base()),
+            Self::Net { .. } => f.write_str(&self.base()),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
+}
+
+/// Whether the text names the port that its scheme has anyway, which is not seen any more once it is parsed.
+fn names_usual_port(text: &str) -> bool {
+    let authority = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    let port = authority.and_then(|authority| authority.rsplit_once(':'));
+    port.is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn without_user(text: &str) -> String {
@@ -112,6 +138,23 @@ mod tests {
                 (address.to_string(), address.is_tls()),
                 (shown.to_owned(), tls)
             );
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_port_may_be_a_service() {
+        for (text, service) in [
+            ("https://vault.test", Some("vault.test")),
+            ("http://vault/prefix:1", Some("vault")),
+            ("https://vault:8200", None),
+            ("https://vault:443", None),
+            ("http://vault:80/x", None),
+            ("http://127.0.0.1", None),
+            ("http://[::1]", None),
+            ("unix:///run/vault.sock", None),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.service(), service, "{text}");
         }
     }
 

@@ -23,6 +23,7 @@ use crate::kv::Mounts;
 use crate::pace::Pace;
 use crate::request::{Request, escape_path, escape_query};
 use crate::requests::{self, RequestCount, Requests};
+use crate::service::Service;
 use crate::settings::{Connections, Redirects, Settings, TlsSettings};
 use crate::streaming::{self, BodyStream, OpenAnswer};
 
@@ -37,6 +38,8 @@ pub struct Client {
 struct Inner {
     settings: Settings,
     base: String,
+    /// Where the server is, when a record is asked for that.
+    service: Option<Service>,
     http: RwLock<Http>,
     pace: Pace,
     /// Held by a read, so that reads share one connection.
@@ -59,8 +62,11 @@ impl Client {
     /// Roots, client certificate or proxies cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let http = Http::build(&settings, settings.tls.clone())?;
+        let host = settings.address.service().map(str::to_owned);
+        let lookup = host.zip(settings.service_lookup.clone());
         Ok(Self {
             inner: Arc::new(Inner {
+                service: lookup.map(|(host, file)| Service::new(host, file)),
                 base: settings.address.base(),
                 pace: Pace::new(settings.rate_limit),
                 reading: Semaphore::new(1),
@@ -376,6 +382,9 @@ impl Client {
         let headers = self.headers_of(request)?;
         let mut followed = false;
         let streamed = body.is_some();
+        if let Some(service) = &self.inner.service {
+            service.lead(&mut target).await;
+        }
         loop {
             let response = self
                 .send_once(request, &target, &headers, body.take())

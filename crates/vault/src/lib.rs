@@ -22,6 +22,7 @@ mod proxy;
 mod reading;
 mod request;
 mod requests;
+mod service;
 mod settings;
 mod streaming;
 mod tls;

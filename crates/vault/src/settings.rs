@@ -31,6 +31,9 @@ pub struct Settings {
     pub answer_limit: usize,
     /// Whether a redirect is followed.
     pub redirects: Redirects,
+    /// The file with the machine's nameservers, where the server's place is to be looked up by its SRV record
+    /// (`VAULT_SRV_LOOKUP`). That is done only for an address with a name and without a port.
+    pub service_lookup: Option<PathBuf>,
     /// What becomes of a connection after its answer.
     pub connections: Connections,
     /// How many requests may leave in a second (`VAULT_RATE_LIMIT`).
@@ -128,6 +131,7 @@ impl Settings {
             timeout: DEFAULT_TIMEOUT,
             answer_limit: DEFAULT_ANSWER_LIMIT,
             redirects: Redirects::default(),
+            service_lookup: None,
             connections: Connections::default(),
             rate_limit: None,
             user_agent: concat!("leasehold/", env!("CARGO_PKG_VERSION")).to_owned(),
