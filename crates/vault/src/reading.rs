@@ -37,6 +37,13 @@ pub struct Listing {
     pub warnings: Vec<String>,
 }
 
+/// What is tried at a place.
+#[derive(Clone, Copy)]
+enum Attempt<'a> {
+    Read { query: &'a [(String, String)] },
+    Write { pairs: &'a [(String, String)] },
+}
+
 #[derive(Deserialize)]
 struct MountForm {
     path: String,
@@ -69,19 +76,55 @@ impl Client {
         path: &str,
         query: &[(String, String)],
     ) -> Result<Reading, Error> {
+        self.attempt(token, path, Attempt::Read { query }).await
+    }
+
+    /// Writes pairs of text to a path and gives the answer, which may be none.
+    ///
+    /// # Errors
+    /// The server refuses, fails or cannot be reached.
+    pub async fn write(
+        &self,
+        token: &Token,
+        path: &str,
+        pairs: &[(String, String)],
+    ) -> Result<Reading, Error> {
+        self.attempt(token, path, Attempt::Write { pairs }).await
+    }
+
+    /// Tries the likely place of a path, and the one that its mount's look-up tells where that is another.
+    async fn attempt(
+        &self,
+        token: &Token,
+        path: &str,
+        attempt: Attempt<'_>,
+    ) -> Result<Reading, Error> {
         let Some(likely) = self.likely(path) else {
-            let (place, warning) = self.place(token, path, Purpose::Reading).await?;
-            return self.read_at(token, place, query, warning).await;
+            let (place, warning) = self.place(token, path, attempt.purpose()).await?;
+            return self.attempt_at(token, place, attempt, warning).await;
         };
-        let tried = self.read_at(token, likely.clone(), query, None).await;
-        if !leaves_open(&tried) {
+        let tried = self.attempt_at(token, likely.clone(), attempt, None).await;
+        if !attempt.leaves_open(&tried) {
             return tried;
         }
-        match self.place(token, path, Purpose::Reading).await {
+        match self.place(token, path, attempt.purpose()).await {
             Ok((place, warning)) if place.path != likely.path => {
-                self.read_at(token, place, query, warning).await
+                self.attempt_at(token, place, attempt, warning).await
             }
             _ => tried,
+        }
+    }
+
+    async fn attempt_at(
+        &self,
+        token: &Token,
+        place: Place,
+        attempt: Attempt<'_>,
+        warning: Option<String>,
+    ) -> Result<Reading, Error> {
+        match attempt {
+            Attempt::Read { query } => self.read_at(token, place, query, warning).await,
+            Attempt::Write { pairs } => self.write_at(token, place, pairs, warning).await,
         }
     }
 
@@ -110,37 +153,6 @@ impl Client {
             secret,
             warnings,
         })
-    }
-
-    /// Writes pairs of text to a path and gives the answer, which may be none.
-    ///
-    /// # Errors
-    /// The server refuses, fails or cannot be reached.
-    pub async fn write(
-        &self,
-        token: &Token,
-        path: &str,
-        pairs: &[(String, String)],
-    ) -> Result<Reading, Error> {
-        let Some(likely) = self.likely(path) else {
-            let (place, warning) = self.place(token, path, Purpose::Writing).await?;
-            return self.write_at(token, place, pairs, warning).await;
-        };
-        let tried = self.write_at(token, likely.clone(), pairs, None).await;
-        // Version 2 knows no such path, and whoever may write there has no right to this one: nothing was written.
-        let nothing_written = tried.as_ref().is_err_and(|error| {
-            let refusal = error.refusal();
-            refusal.is_some_and(|refusal| matches!(refusal.status, 403 | 404))
-        });
-        if !nothing_written {
-            return tried;
-        }
-        match self.place(token, path, Purpose::Writing).await {
-            Ok((place, warning)) if place.path != likely.path => {
-                self.write_at(token, place, pairs, warning).await
-            }
-            _ => tried,
-        }
     }
 
     async fn write_at(
@@ -269,12 +281,26 @@ impl Client {
     }
 }
 
-/// Whether a read as the path stands may have failed because version 2 of the key/value engine keeps the
-/// secret elsewhere: there is nothing, or no right to it.
-fn leaves_open(tried: &Result<Reading, Error>) -> bool {
-    match tried {
-        Ok(reading) => reading.secret.is_none(),
-        Err(error) => error.refusal().is_some_and(|refusal| refusal.status == 403),
+impl Attempt<'_> {
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Read { .. } => Purpose::Reading,
+            Self::Write { .. } => Purpose::Writing,
+        }
+    }
+
+    /// Whether it may have failed as the path stands because version 2 of the key/value engine keeps the secret
+    /// elsewhere: there is nothing, or no right to it. Then a write wrote nothing: version 2 knows no such path, and
+    /// whoever may write there has no right to this one.
+    fn leaves_open(self, tried: &Result<Reading, Error>) -> bool {
+        match (self, tried) {
+            (Self::Read { .. }, Ok(reading)) => reading.secret.is_none(),
+            (Self::Write { .. }, Ok(_)) => false,
+            // Reading takes a 404 for an answer, so its errors have none.
+            (_, Err(error)) => error
+                .refusal()
+                .is_some_and(|refusal| matches!(refusal.status, 403 | 404)),
+        }
     }
 }
 
