@@ -15,7 +15,8 @@ pub(crate) fn review(input: &[u8]) {
     match admission::read(input) {
         Err(error) => drop((error.to_string(), error.status())),
         Ok(question) => {
-            let outcome = outcome(&question.request.object, &question.request.operation);
+            let request = &question.request;
+            let outcome = outcome(request.object(), &request.operation);
             let verdict = admission::Verdict::of(outcome);
             verdict.answer(&question).expect("an answer is JSON");
         }
@@ -78,7 +79,7 @@ fn admitted(mut annotations: Map<String, Value>) {
             ]}}],
         },
     });
-    let Outcome::Patched { patch, .. } = outcome(&pod, "CREATE") else {
+    let Outcome::Patched { patch, .. } = outcome(&pod.to_string(), "CREATE") else {
         return;
     };
     let mut patched = pod.clone();
@@ -87,7 +88,7 @@ fn admitted(mut annotations: Map<String, Value>) {
         panic!("what was patched is no pod: {error}\n{patched:#}");
     }
     kept(&pod["spec"]["containers"], &patched["spec"]["containers"]);
-    match outcome(&patched, "CREATE") {
+    match outcome(&patched.to_string(), "CREATE") {
         Outcome::Unchanged { .. } => {}
         Outcome::Denied { message, .. } => panic!("the injected pod is denied: {message}"),
         Outcome::Patched { patch, .. } => panic!("a second admission changes the pod: {patch}"),
@@ -115,7 +116,7 @@ fn kept(before: &Value, after: &Value) {
     }
 }
 
-fn outcome(pod: &Value, operation: &str) -> Outcome {
+fn outcome(pod: &str, operation: &str) -> Outcome {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| Settings {
         vault_address: "https://vault.example:8200".to_owned(),

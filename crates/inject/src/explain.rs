@@ -344,7 +344,7 @@ mod tests {
         }}});
         let namespace = BTreeMap::from([("vault.hashicorp.com/role".to_owned(), "web".to_owned())]);
         let review = Review {
-            pod: &pod,
+            pod: &pod.to_string(),
             kind: "Pod",
             operation: "CREATE",
             namespace: "shop",
@@ -425,7 +425,7 @@ mod tests {
         let pod =
             json!({"metadata": {"annotations": map}, "spec": {"containers": [{"name": "app"}]}});
         let review = Review {
-            pod: &pod,
+            pod: &pod.to_string(),
             kind: "Pod",
             operation: "CREATE",
             namespace: "shop",

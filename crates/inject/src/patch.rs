@@ -49,13 +49,7 @@ impl fmt::Display for Patch {
 }
 
 /// Builds the patch. `findings` is the text for the pod's annotation; empty for none.
-pub(crate) fn build(
-    plan: &Plan<'_>,
-    pod: &Pod<'_>,
-    object: &Value,
-    findings: &str,
-    report: &mut Report,
-) -> Patch {
+pub(crate) fn build(plan: &Plan<'_>, pod: &Pod<'_>, findings: &str, report: &mut Report) -> Patch {
     let mut operations = Operations::new();
     operations.append("/spec/volumes", !pod.volumes().is_empty(), &plan.volumes);
 
@@ -73,7 +67,7 @@ pub(crate) fn build(
             }
         }
         if *place == 0 && plan.spec.agent.flavour == Flavour::Vault {
-            write_out_resources(&mut operations, object);
+            write_out_resources(&mut operations, pod);
         }
         insert_init(&mut operations, pod, agent, *place);
     }
@@ -84,7 +78,7 @@ pub(crate) fn build(
         let is_there = !pod.containers().is_empty();
         operations.append("/spec/containers", is_there, &[agent]);
     }
-    annotate(&mut operations, object, findings);
+    annotate(&mut operations, pod, findings);
     operations.finish()
 }
 
@@ -146,12 +140,9 @@ fn mount_into(
 
 /// The established injector writes the other init containers anew when it goes before them, and
 /// thereby writes out an empty `resources`.
-fn write_out_resources(operations: &mut Operations, object: &Value) {
-    let list = object
-        .pointer("/spec/initContainers")
-        .and_then(Value::as_array);
-    for (index, container) in list.into_iter().flatten().enumerate() {
-        if container.get("resources").is_none_or(Value::is_null) {
+fn write_out_resources(operations: &mut Operations, pod: &Pod<'_>) {
+    for (index, container) in pod.init_containers().iter().enumerate() {
+        if !container.has_resources() {
             operations.add(
                 &format!("/spec/initContainers/{index}/resources"),
                 &json!({}),
@@ -171,13 +162,12 @@ fn insert_init(operations: &mut Operations, pod: &Pod<'_>, agent: &Agent<'_>, pl
     }
 }
 
-fn annotate(operations: &mut Operations, object: &Value, findings: &str) {
+fn annotate(operations: &mut Operations, pod: &Pod<'_>, findings: &str) {
     let mut annotations = vec![(switch::STATUS.full_name(), "injected")];
     if !findings.is_empty() {
         annotations.push((ours::FINDINGS.full_name(), findings));
     }
-    let has = |pointer: &str| object.pointer(pointer).is_some_and(Value::is_object);
-    if has("/metadata/annotations") {
+    if pod.has_annotations() {
         for (name, value) in annotations {
             let path = format!(
                 "/metadata/annotations/{}",
@@ -191,7 +181,7 @@ fn annotate(operations: &mut Operations, object: &Value, findings: &str) {
         .into_iter()
         .map(|(name, value)| (name, value.into()))
         .collect();
-    if has("/metadata") {
+    if pod.has_metadata() {
         operations.add("/metadata/annotations", &map);
     } else {
         operations.add("/metadata", &json!({ "annotations": map }));

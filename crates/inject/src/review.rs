@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::checks;
 use crate::finding::{Code, Finding};
 use crate::go;
@@ -20,8 +18,8 @@ use crate::vocabulary::switch;
 /// What an admission request says, and what is known about its namespace and cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct Review<'a> {
-    /// The object as it came; null when the request had none.
-    pub pod: &'a Value,
+    /// The object's JSON text as it came; empty when the request had none.
+    pub pod: &'a str,
     /// `request.kind.kind`, such as `Pod`.
     pub kind: &'a str,
     /// `request.operation`, such as `CREATE`.
@@ -197,7 +195,7 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
         templates,
         &mut report,
     );
-    let plan = Plan::make(&spec, &pod, review, &mut report);
+    let plan = Plan::make(&spec, &pod, review.kube_version, &mut report);
     if report.is_denied() {
         return denied(report);
     }
@@ -207,7 +205,7 @@ pub fn review(review: &Review<'_>, settings: &Settings, templates: &dyn Template
         Some(Flavour::Vault) => String::new(),
         _ => report.summary().join("\n"),
     };
-    let patch = patch::build(&plan, &pod, review.pod, &summary, &mut report);
+    let patch = patch::build(&plan, &pod, &summary, &mut report);
     if report.is_denied() {
         return denied(report);
     }

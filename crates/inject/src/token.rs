@@ -46,7 +46,7 @@ pub(crate) struct Token<'a> {
 /// Finds or makes the token's volume. None denies the pod; the reason is in the report.
 pub(crate) fn find<'a>(
     reader: &mut Reader<'_, 'a>,
-    pod: &Pod<'a>,
+    pod: &'a Pod<'_>,
     agent: &Agent<'a>,
 ) -> Option<Token<'a>> {
     let named = reader.optional_text(&login::TOKEN_VOLUME);
@@ -84,7 +84,11 @@ fn at_default_mount(token: Token<'_>) -> Token<'_> {
     }
 }
 
-fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> Option<Token<'a>> {
+fn named_volume<'a>(
+    reader: &mut Reader<'_, 'a>,
+    pod: &'a Pod<'_>,
+    name: &str,
+) -> Option<Token<'a>> {
     let mount = pod
         .containers()
         .iter()
@@ -139,8 +143,8 @@ fn named_volume<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, name: &str) -> O
 }
 
 /// The mount of a service account token that the pod's containers have, told by its path.
-fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>) -> Option<Token<'a>> {
-    let mounts: Vec<&Mount<'a>> = pod
+fn mounted_token<'a>(reader: &mut Reader<'_, 'a>, pod: &'a Pod<'_>) -> Option<Token<'a>> {
+    let mounts: Vec<&Mount<'_>> = pod
         .containers()
         .iter()
         .flat_map(|c| c.mounts())

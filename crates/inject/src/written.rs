@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// A volume of the pod.
@@ -146,7 +147,7 @@ pub(crate) enum ValueFrom<'a> {
     },
     /// As the application has it.
     #[serde(untagged)]
-    AsWritten(&'a Value),
+    AsWritten(&'a RawValue),
 }
 
 /// Requests and limits.

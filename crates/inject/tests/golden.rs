@@ -174,7 +174,7 @@ fn answer(case: &Value, settings: &Settings) -> Outcome {
         .unwrap_or("Pod");
     let namespace_defaults = BTreeMap::new();
     let question = Review {
-        pod: &case["pod"],
+        pod: &case["pod"].to_string(),
         kind,
         operation: text("/request/operation"),
         namespace: text("/request/namespace"),

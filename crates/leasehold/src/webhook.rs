@@ -1,9 +1,11 @@
 //! The decisions of the webhook, without HTTP: pods are injected, workloads are only looked at. What is known about
 //! the cluster (its version, its namespaces) is asked here, and the injection decides on it.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use leasehold_inject::{Finding, KubeVersion, Outcome, Review, Settings, Severity};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::admission::{Request, Verdict};
@@ -38,12 +40,12 @@ impl Webhook {
     /// Decides about a pod.
     pub fn mutate(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
     ) -> Verdict {
         let nothing = NamespaceFacts::default();
         let facts = namespace.map_or(&nothing, |facts| facts);
-        let outcome = self.review(request, &request.object, &request.kind.kind, facts);
+        let outcome = self.review(request, request.object(), &request.kind.kind, facts);
         let found = outcome.findings().len();
         let verdict = match (namespace, outcome) {
             // Without the namespace's defaults a pod would be injected otherwise than its platform wants.
@@ -66,18 +68,20 @@ impl Webhook {
     /// Looks at a workload and says what its pods will meet. Always allows.
     pub fn validate(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         namespace: Result<&Arc<NamespaceFacts>, &LookupError>,
     ) -> Verdict {
         let nothing = NamespaceFacts::default();
         let facts = namespace.map_or(&nothing, |facts| facts);
         let mut findings = Vec::new();
-        if let Some(holder) = Holder::of(&request.object) {
-            findings = workload::misplaced(&request.object, holder);
-            let mut pod = holder.pod(&request.object);
+        // Numbers that our reader cannot hold, or layers upon layers, are no workload that could be looked at.
+        let object = serde_json::from_str(request.object()).unwrap_or(Value::Null);
+        if let Some(holder) = Holder::of(&object) {
+            findings = workload::misplaced(&object, holder);
+            let mut pod = holder.pod(&object);
             workload::add_default_token(&mut pod);
-            let outcome = self.review(request, &pod, "Pod", facts);
-            findings.extend(advice(outcome, &request.object));
+            let outcome = self.review(request, &pod.to_string(), "Pod", facts);
+            findings.extend(advice(outcome, &object));
         }
         self.metrics.validated(&findings);
         let mut verdict = Verdict::default();
@@ -87,8 +91,8 @@ impl Webhook {
 
     fn review(
         &self,
-        request: &Request,
-        pod: &Value,
+        request: &Request<'_>,
+        pod: &str,
         kind: &str,
         namespace: &NamespaceFacts,
     ) -> Outcome {
@@ -144,16 +148,8 @@ fn advice(outcome: Outcome, object: &Value) -> Vec<Finding> {
     }
 }
 
-fn log(request: &Request, verdict: &Verdict, found: usize) {
-    let metadata = request.object.get("metadata");
-    let name = metadata
-        .and_then(|metadata| {
-            metadata
-                .get("name")
-                .or_else(|| metadata.get("generateName"))
-        })
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+fn log(request: &Request<'_>, verdict: &Verdict, found: usize) {
+    let name = PodName(request.object());
     match (&verdict.denied, &verdict.patch) {
         (Some(message), _) => tracing::warn!(
             uid = %request.uid, namespace = %request.namespace, pod = %name, %message, "a pod was denied"
@@ -166,4 +162,28 @@ fn log(request: &Request, verdict: &Verdict, found: usize) {
             uid = %request.uid, namespace = %request.namespace, pod = %name, "a pod was left as it is"
         ),
     }
+}
+
+/// The name of a pod, or what the cluster will begin its name with; read only when a line of the log shows it.
+struct PodName<'a>(&'a str);
+
+impl fmt::Display for PodName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = serde_json::from_str::<Named>(self.0).unwrap_or_default();
+        let metadata = named.metadata.unwrap_or_default();
+        let name = metadata.name.or(metadata.generate_name);
+        f.write_str(&name.unwrap_or_default())
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Named {
+    metadata: Option<Metadata>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    generate_name: Option<String>,
 }

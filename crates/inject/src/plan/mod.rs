@@ -17,7 +17,7 @@ use crate::lax_patch::LaxPatch;
 use crate::pod::{Container, Pod};
 use crate::read_back::read_back;
 use crate::report::{Report, Stage};
-use crate::review::{Injected, Review};
+use crate::review::Injected;
 use crate::settings::{Flavour, KubeVersion};
 use crate::spec::{Placement, Spec};
 use crate::vocabulary::{Annotation, container as names};
@@ -73,7 +73,7 @@ impl<'s> Plan<'s> {
     pub(crate) fn make(
         spec: &'s Spec<'s>,
         pod: &'s Pod<'_>,
-        review: &Review<'_>,
+        version: KubeVersion,
         report: &mut Report,
     ) -> Self {
         let (roles, injected): (&[Role], _) = match spec.agent.placement {
@@ -85,15 +85,14 @@ impl<'s> Plan<'s> {
         let mut init = None;
         let mut sidecar = None;
         for role in roles {
-            let mounts = volumes::agent_mounts(*role, spec, pod, review.pod);
+            let mounts = volumes::agent_mounts(*role, spec, pod);
             // What is found about its place belongs into its log, so it is found before.
             let place = match role {
                 Role::Native => native::place(spec, pod, &native::patched(&mounts, spec), report),
                 Role::Init if spec.agent.init_first == Some(true) => 0,
                 Role::Init | Role::Sidecar => pod.init_containers().len(),
             };
-            let Some(container) = finished(*role, spec, pod, mounts, review.kube_version, report)
-            else {
+            let Some(container) = finished(*role, spec, pod, mounts, version, report) else {
                 continue;
             };
             match role {
@@ -103,7 +102,7 @@ impl<'s> Plan<'s> {
         }
         Self {
             volumes: volumes::added(spec, pod),
-            mounts: volumes::application_mounts(spec, review.pod),
+            mounts: volumes::application_mounts(spec, pod),
             init,
             sidecar,
             injected,

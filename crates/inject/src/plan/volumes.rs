@@ -67,11 +67,11 @@ pub(super) fn added<'s>(spec: &'s Spec<'_>, pod: &Pod<'_>) -> Vec<Volume<'s>> {
 
 /// The mounts of the volumes for secrets. Where a copied mount stands at a secrets' path, the agent
 /// writes into that volume, and everybody else mounts it too.
-pub(super) fn application_mounts<'s>(spec: &'s Spec<'_>, object: &Value) -> Vec<Mount<'s>> {
+pub(super) fn application_mounts<'s>(spec: &'s Spec<'_>, pod: &Pod<'_>) -> Vec<Mount<'s>> {
     let copies = spec
         .container
         .copy_mounts
-        .map(|name| copied(object, name))
+        .map(|name| copied(pod, name))
         .unwrap_or_default();
     established_mounts(spec)
         .map(|mount| {
@@ -90,12 +90,7 @@ fn established_mounts<'s>(spec: &'s Spec<'_>) -> impl Iterator<Item = Mount<'s>>
 }
 
 /// The mounts of one of the agent's containers, in the established order.
-pub(super) fn agent_mounts<'s>(
-    role: Role,
-    spec: &'s Spec<'_>,
-    pod: &'s Pod<'_>,
-    object: &Value,
-) -> Vec<Mount<'s>> {
+pub(super) fn agent_mounts<'s>(role: Role, spec: &'s Spec<'_>, pod: &'s Pod<'_>) -> Vec<Mount<'s>> {
     let mut mounts: Vec<Mount<'s>> = Vec::with_capacity(8);
     let home = match role {
         Role::Init => Mount::writable("home-init", HOME),
@@ -126,7 +121,7 @@ pub(super) fn agent_mounts<'s>(
         mounts.push(Mount::read_only("extra-secrets", "/vault/custom"));
     }
     if let Some(name) = spec.container.copy_mounts {
-        mounts.extend(copied(object, name));
+        mounts.extend(copied(pod, name));
     }
     if spec.container.configmap.is_some() {
         mounts.push(Mount::read_only("vault-config", "/vault/configs"));
@@ -141,7 +136,7 @@ pub(super) fn agent_mounts<'s>(
 }
 
 /// The web identity mount that the aws method needs beside the token.
-fn aws_mount<'p, 'a>(spec: &Spec<'_>, pod: &'p Pod<'a>) -> Option<&'p pod::Mount<'a>> {
+fn aws_mount<'p>(spec: &Spec<'_>, pod: &'p Pod<'_>) -> Option<&'p pod::Mount<'p>> {
     if spec.login.method != "aws" {
         return None;
     }
@@ -179,17 +174,10 @@ fn in_memory<'s>(name: impl Into<Cow<'s, str>>, size: Option<&'s str>) -> Volume
 }
 
 /// The mounts of the containers with a name, as they are written, without those of tokens.
-fn copied(object: &Value, name: &str) -> Vec<Mount<'static>> {
-    ["/spec/containers", "/spec/initContainers"]
+fn copied(pod: &Pod<'_>, name: &str) -> Vec<Mount<'static>> {
+    pod.mounts_as_written(name)
         .into_iter()
-        .filter_map(|list| object.pointer(list)?.as_array())
-        .flatten()
-        .filter(|container| container.get("name").and_then(Value::as_str) == Some(name))
-        .filter_map(|container| container.get("volumeMounts")?.as_array())
-        .flatten()
-        .filter_map(Value::as_object)
-        .map(|mount| {
-            let mut mount = mount.clone();
+        .map(|mut mount| {
             mount.retain(|_, value| !matches!(value, Value::Null | Value::Bool(false)));
             Mount::AsWritten(mount)
         })

@@ -88,7 +88,11 @@ pub(crate) struct Agent<'a> {
 
 impl<'a> Agent<'a> {
     /// Reads what the search for the token depends on; the rest follows in its own order.
-    pub(crate) fn read(reader: &mut Reader<'_, 'a>, pod: &Pod<'a>, _review: &Review<'a>) -> Self {
+    pub(crate) fn read(
+        reader: &mut Reader<'_, 'a>,
+        pod: &'a Pod<'_>,
+        _review: &Review<'a>,
+    ) -> Self {
         let settings = reader.settings;
         let Chosen { flavour, image } = flavour::choose(reader);
         let containers = match reader.given(&switch::CONTAINERS) {

@@ -143,7 +143,7 @@ impl<'a> Container<'a> {
     /// Reads the containers' annotations.
     pub(crate) fn read(
         reader: &mut Reader<'_, 'a>,
-        pod: &Pod<'a>,
+        pod: &'a Pod<'_>,
         review: &Review<'a>,
         agent: &Agent<'a>,
         patches: Patches,
@@ -207,7 +207,7 @@ fn read_patch(reader: &mut Reader<'_, '_>, annotation: &'static Annotation) -> O
 
 fn read_ids<'a>(
     reader: &mut Reader<'_, 'a>,
-    pod: &Pod<'a>,
+    pod: &'a Pod<'_>,
     review: &Review<'a>,
     agent: &Agent<'a>,
 ) -> Ids {

@@ -58,7 +58,7 @@ impl<'a> Spec<'a> {
     pub(crate) fn read(
         review: &Review<'a>,
         settings: &'a Settings,
-        pod: &Pod<'a>,
+        pod: &'a Pod<'_>,
         layers: &Layers<'a>,
         report: &mut Report,
     ) -> Self {

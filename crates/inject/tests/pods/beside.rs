@@ -49,7 +49,7 @@ fn recorded() -> Vec<(String, Value, Value)> {
 fn ours(pod: &Value) -> Outcome {
     let namespace = BTreeMap::new();
     let question = Review {
-        pod,
+        pod: &pod.to_string(),
         kind: "Pod",
         operation: "CREATE",
         namespace: "shop",
@@ -155,7 +155,7 @@ fn without_the_label_a_pod_that_does_not_ask_is_left_to_nobody() {
         serde_json::json!({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "app"}]}});
     let namespace = BTreeMap::new();
     let question = Review {
-        pod: &pod,
+        pod: &pod.to_string(),
         kind: "Pod",
         operation: "CREATE",
         namespace: "shop",

@@ -209,7 +209,7 @@ fn settings() -> impl Strategy<Value = (Settings, u32)> {
 fn answer(pod: &Value, settings: &Settings, minor: u32) -> Outcome {
     let namespace = BTreeMap::new();
     let question = Review {
-        pod,
+        pod: &pod.to_string(),
         kind: "Pod",
         operation: "CREATE",
         namespace: "shop",
@@ -373,7 +373,7 @@ proptest! {
     fn no_object_makes_it_panic(object in json_values(), unasked in any::<bool>()) {
         let namespace = BTreeMap::new();
         let question = Review {
-            pod: &object,
+            pod: &object.to_string(),
             kind: "Pod",
             operation: "CREATE",
             namespace: "shop",

@@ -93,7 +93,7 @@ impl Request {
 
     pub(crate) fn answer_checked(&self, templates: &dyn TemplateCheck) -> Outcome {
         let question = Review {
-            pod: &self.pod,
+            pod: &self.pod.to_string(),
             kind: self.kind,
             operation: self.operation,
             namespace: self.namespace,

@@ -130,8 +130,9 @@ impl Explainer<'_> {
         let mut pod = holder.pod(object);
         workload::add_default_token(&mut pod);
         let facts = self.defaults.of(namespace);
+        let text = pod.to_string();
         let review = Review {
-            pod: &pod,
+            pod: &text,
             kind: "Pod",
             operation: "CREATE",
             namespace,

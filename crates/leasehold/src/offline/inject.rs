@@ -117,7 +117,7 @@ impl Run<'_> {
         let facts = self.defaults.of(namespace);
         let outcome = leasehold_inject::review(
             &Review {
-                pod: &pod,
+                pod: &pod.to_string(),
                 kind: "Pod",
                 operation: "CREATE",
                 namespace,

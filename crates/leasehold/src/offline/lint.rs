@@ -141,7 +141,7 @@ impl Linter {
         let facts = self.defaults.of(namespace);
         let outcome = leasehold_inject::review(
             &Review {
-                pod: &pod,
+                pod: &pod.to_string(),
                 kind: "Pod",
                 operation: "CREATE",
                 namespace,

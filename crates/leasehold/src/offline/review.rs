@@ -34,7 +34,7 @@ fn answer(
     let request = &question.request;
     let facts = defaults.of(&request.namespace);
     let review = Review {
-        pod: &request.object,
+        pod: request.object(),
         kind: &request.kind.kind,
         operation: &request.operation,
         namespace: &request.namespace,

@@ -180,14 +180,13 @@ async fn review(
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         (status, error.to_string())
     })?;
-    drop(body);
     decide(service, endpoint, &question).await
 }
 
 async fn decide(
     service: &Service,
     endpoint: Endpoint,
-    question: &Question,
+    question: &Question<'_>,
 ) -> Result<Vec<u8>, (StatusCode, String)> {
     let request = &question.request;
     let namespace = service.webhook.namespace(&request.namespace).await;
