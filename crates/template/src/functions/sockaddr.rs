@@ -159,7 +159,8 @@ static TABLE: &[Function] = &[
             (_, Some(one)) => Some(one.clone()),
             (Value::List(_), _) => given(args.value(1))?.into_iter().next(),
             (other, None) => {
-                let shown = go::print(std::slice::from_ref(other))?;
+                let mut shown = Vec::new();
+                go::print(&mut shown, std::slice::from_ref(other))?;
                 return Err(format!(
                     "unable to obtain attribute {} from type {} ({})",
                     args.text(0),
