@@ -41,3 +41,4 @@ pub(crate) use format::print;
 pub(crate) use language::names as language_names;
 pub(crate) use parser::{SyntaxError, Trees, Unknown, parse};
 pub(crate) use quote::decode;
+pub(crate) use text::find;

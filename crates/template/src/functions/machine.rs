@@ -1,12 +1,12 @@
 //! What reaches the machine, through the host: environment, commands, files.
 
 use crate::{
-    go::{Context, Failure, Function, Type, Value},
+    go::{Context, Failure, Function, Type, Value, find},
     host::{FileToWrite, Placement},
     letters,
 };
 
-use super::{print, strings};
+use super::print;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("env", &[Type::Text], |context, args| {
@@ -59,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 return Err(Failure::new("runtime error: index out of range [-1]"));
             };
             let flags: &[u8] = if args.len() == 6 { args.bytes(4) } else { b"" };
-            let has = |flag: &str| strings::find(flags, flag.as_bytes()).is_some();
+            let has = |flag: &str| find(flags, flag.as_bytes()).is_some();
             let mode = mode(args.bytes(3))?;
             let mut content = content.as_bytes().to_vec();
             if has("newline") {

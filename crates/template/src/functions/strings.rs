@@ -1,7 +1,7 @@
 //! Text functions of consul-template: searching, trimming, splitting, joining, letter case.
 
 use crate::{
-    go::{Arguments, Context, Failure, Function, List, Text, Type, Value},
+    go::{Arguments, Context, Failure, Function, List, Text, Type, Value, find},
     letters,
 };
 
@@ -247,22 +247,6 @@ pub(super) fn first_letter(text: &[u8]) -> &[u8] {
         .map_or(1, char::len_utf8)
         .min(text.len());
     &text[..width]
-}
-
-/// Where `needle` begins in `text` for the first time.
-pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    let (first, rest) = needle.split_first()?;
-    let mut from = 0;
-    loop {
-        let at = from + text.get(from..)?.iter().position(|byte| byte == first)?;
-        if text[at + 1..].starts_with(rest) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
 }
 
 /// `strings.Trim`: takes characters of a set from both ends.

@@ -2,16 +2,16 @@
 
 mod call;
 mod field;
+mod output;
+mod range;
+mod variables;
 
 use crate::go::{
     Context, Failure, Key, Kind, Value,
-    format::{print, printable, printf},
+    format::printf,
     held::Held,
     parser::Trees,
-    tree::{
-        Block, Branch, Command, Node, Number, Operand, OperandKind, Pipe, Place, Symbol, Tree,
-        Variable,
-    },
+    tree::{Block, Branch, Command, Node, Number, Operand, OperandKind, Pipe, Place, Symbol, Tree},
 };
 
 /// Why a rendering ended early.
@@ -193,49 +193,6 @@ impl<'r> Run<'_, 'r> {
         Ok(Flow::Next)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Box<ExecutionError>> {
-        let limit = self.context.limits().output;
-        if bytes.len() > limit.saturating_sub(self.output.len()) {
-            return Err(self.too_long());
-        }
-        self.output.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[cold]
-    fn too_long(&self) -> Box<ExecutionError> {
-        let limit = self.context.limits().output;
-        self.error(format!("output is larger than {limit} bytes"))
-    }
-
-    fn print(&mut self, node: &'r Node, held: &Held) -> Result<(), Box<ExecutionError>> {
-        self.at(Place::Node(node));
-        match &held.value {
-            Value::Text(text) | Value::Number(text) => self.write(text),
-            Value::Nil => self.write(b"<no value>"),
-            Value::Bool(true) => self.write(b"true"),
-            Value::Bool(false) => self.write(b"false"),
-            Value::Channel(_) => {
-                let name = held.value.type_name();
-                Err(self.error(format!("can't print {node} of type {name}")))
-            }
-            value => {
-                let value = printable(value);
-                let before = self.output.len();
-                let printed = print(self.output, std::slice::from_ref(&*value));
-                if let Err(failure) = printed {
-                    return Err(self.failed(&failure));
-                }
-                let limit = self.context.limits().output;
-                if self.output.len() > limit {
-                    self.output.truncate(before);
-                    return Err(self.too_long());
-                }
-                Ok(())
-            }
-        }
-    }
-
     fn branch(&mut self, dot: &Held, branch: &'r Branch, sets: Sets) -> Walked {
         let known = self.variables.len();
         let held = self.pipe(dot, &branch.pipe)?;
@@ -247,115 +204,6 @@ impl<'r> Run<'_, 'r> {
         } else {
             Ok(Flow::Next)
         };
-        self.variables.truncate(known);
-        flow
-    }
-
-    fn range(&mut self, dot: &Held, node: &'r Node, branch: &'r Branch) -> Walked {
-        self.at(Place::Node(node));
-        let known = self.variables.len();
-        let held = self.pipe(dot, &branch.pipe)?;
-        let flow = self.iterate(dot, branch, &held.value);
-        self.variables.truncate(known);
-        // `break` ends here, whichever round it came from.
-        flow.map(|flow| {
-            if flow == Flow::Break {
-                Flow::Next
-            } else {
-                flow
-            }
-        })
-    }
-
-    fn iterate(&mut self, dot: &Held, branch: &'r Branch, value: &Value) -> Walked {
-        let mut rounds: u64 = 0;
-        let mut round = |run: &mut Self, index: Held, element: Held| {
-            rounds += 1;
-            run.round(branch, index, &element)
-        };
-        match value {
-            Value::Int(..) | Value::Uint(..) => {
-                if branch.pipe.variables.len() > 1 {
-                    let shown = shown(value);
-                    let message =
-                        format!("can't use {shown} to iterate over more than one variable");
-                    return Err(self.error(message));
-                }
-                let mut number: u64 = 0;
-                loop {
-                    let element = match value {
-                        Value::Int(kind, end) if (number as i64) < *end => {
-                            Value::Int(*kind, number as i64)
-                        }
-                        Value::Uint(kind, end) if number < *end => Value::Uint(*kind, number),
-                        _ => break,
-                    };
-                    number += 1;
-                    if round(self, Held::default(), Held::plain(element))? == Flow::Break {
-                        return Ok(Flow::Break);
-                    }
-                }
-            }
-            Value::List(list) => {
-                for (index, item) in list.items().iter().enumerate() {
-                    let index = Held::plain(Value::int(i64::try_from(index).unwrap_or(i64::MAX)));
-                    let element = Held::in_slot(item.clone(), list.element());
-                    if round(self, index, element)? == Flow::Break {
-                        return Ok(Flow::Break);
-                    }
-                }
-            }
-            Value::Map(map) => {
-                let (key_type, element_type) = map.kind().parts();
-                for (key, value) in map.entries().iter() {
-                    let key = Held::in_slot(key.value(), key_type);
-                    let element = Held::in_slot(value.clone(), element_type);
-                    if round(self, key, element)? == Flow::Break {
-                        return Ok(Flow::Break);
-                    }
-                }
-            }
-            Value::Channel(channel) => {
-                let mut index = 0;
-                while let Some(number) = channel.receive() {
-                    let element = Held::plain(Value::int64(number));
-                    if round(self, Held::plain(Value::int(index)), element)? == Flow::Break {
-                        return Ok(Flow::Break);
-                    }
-                    index += 1;
-                }
-            }
-            Value::Nil => {}
-            other => {
-                let shown = shown(&printable(other));
-                return Err(self.error(format!("range can't iterate over {shown}")));
-            }
-        }
-        match &branch.otherwise {
-            Some(otherwise) if rounds == 0 => self.block(dot, otherwise),
-            _ => Ok(Flow::Next),
-        }
-    }
-
-    fn round(&mut self, branch: &'r Branch, index: Held, element: &Held) -> Walked {
-        self.step()?;
-        let pipe = &branch.pipe;
-        let known = self.variables.len();
-        match pipe.variables.as_slice() {
-            [] => {}
-            [only] if pipe.is_assignment => self.set_variable(only, element.clone())?,
-            [first, second, ..] if pipe.is_assignment => {
-                self.set_variable(first, index)?;
-                self.set_variable(second, element.clone())?;
-            }
-            // The pipeline declared its variables: the last ones.
-            [_] => self.set_last_variable(1, element.clone()),
-            _ => {
-                self.set_last_variable(1, element.clone());
-                self.set_last_variable(2, index);
-            }
-        }
-        let flow = self.block(element, &branch.body);
         self.variables.truncate(known);
         flow
     }
@@ -488,44 +336,6 @@ impl<'r> Run<'_, 'r> {
             None => Err(self.error(format!("{} overflows int", number.text))),
         }
     }
-
-    /// The variable of this name that was declared last.
-    fn variable(&self, variable: &Variable) -> Option<&Held> {
-        declared_last(&self.variables, variable.symbol)
-    }
-
-    fn set_variable(
-        &mut self,
-        variable: &Variable,
-        value: Held,
-    ) -> Result<(), Box<ExecutionError>> {
-        let mut found = self.variables.iter_mut().rev();
-        match found.find(|(known, _)| *known == variable.symbol) {
-            Some((_, held)) => {
-                *held = value;
-                Ok(())
-            }
-            None => Err(self.undefined(variable)),
-        }
-    }
-
-    fn undefined(&self, variable: &Variable) -> Box<ExecutionError> {
-        self.error(format!("undefined variable: {}", variable.name))
-    }
-
-    fn set_last_variable(&mut self, from_end: usize, value: Held) {
-        let index = self.variables.len().checked_sub(from_end);
-        if let Some((_, held)) = index.and_then(|index| self.variables.get_mut(index)) {
-            *held = value;
-        }
-    }
-}
-
-/// The variable of this name that was declared last.
-fn declared_last(variables: &[(Symbol, Held)], symbol: Symbol) -> Option<&Held> {
-    let mut declared = variables.iter().rev();
-    let (_, held) = declared.find(|(known, _)| *known == symbol)?;
-    Some(held)
 }
 
 /// What a branch does with the value it looks at.

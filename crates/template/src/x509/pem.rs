@@ -2,7 +2,7 @@
 
 use crate::{
     base64::{self, Alphabet},
-    functions::strings::find,
+    go::find,
 };
 
 /// A block that was read.

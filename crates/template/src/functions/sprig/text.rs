@@ -5,7 +5,7 @@ use crate::{
         print,
         strings::{self, IntoValue as _},
     },
-    go::{Context, Failure, Function, Key, Map, MapType, Text, Type, Value},
+    go::{Context, Failure, Function, Key, Map, MapType, Text, Type, Value, find},
     letters,
     letters::words,
 };
@@ -73,7 +73,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         shuffle(context, &args.text(0))
     }),
     Function::fixed("sprig_contains", TWO, |_, args| {
-        Ok(strings::find(args.bytes(1), args.bytes(0)).is_some().into())
+        Ok(find(args.bytes(1), args.bytes(0)).is_some().into())
     }),
     Function::fixed("sprig_hasPrefix", TWO, |_, args| {
         Ok(args.bytes(1).starts_with(args.bytes(0)).into())

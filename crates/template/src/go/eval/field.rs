@@ -6,7 +6,7 @@ use crate::go::{
     tree::{Name, Operand, OperandKind, Place, Symbol},
 };
 
-use super::{Evaluated, ExecutionError, Run, declared_last};
+use super::{Evaluated, ExecutionError, Run, variables::declared_last};
 
 impl<'r> Run<'_, 'r> {
     /// `(pipe).a.b`
@@ -44,32 +44,6 @@ impl<'r> Run<'_, 'r> {
         walk(&root.value, names, &mut |value, slot| {
             Some(Held::in_slot(value.clone(), slot))
         })
-    }
-
-    /// Writes what such a path leads to, where that is a text or a whole number. Says whether it did.
-    pub(super) fn write_path(&mut self, dot: &Held, operand: &'r Operand) -> bool {
-        let room = self
-            .context
-            .limits()
-            .output
-            .saturating_sub(self.output.len());
-        let Some((root, names)) = route(dot, &self.variables, operand) else {
-            return false;
-        };
-        let output = &mut *self.output;
-        let mut write = |value: &Value, _| {
-            match value {
-                Value::Text(text) | Value::Number(text) if text.len() <= room => {
-                    output.extend_from_slice(text);
-                }
-                _ => return None,
-            }
-            Some(())
-        };
-        if names.is_empty() {
-            return write(&root.value, Type::Raw).is_some();
-        }
-        walk(&root.value, names, &mut write).is_some()
     }
 
     /// Walks along the names; the last one gets the arguments.
