@@ -77,3 +77,20 @@ fn a_map_that_holds_itself_is_walked_as_far_as_the_path_says() {
     let case = serde_json::json!({ "template": source });
     assert_eq!(rendered(&case).unwrap(), "v 2 v");
 }
+
+#[test]
+fn names_are_made_of_letters_and_decimal_digits_of_any_script() {
+    let render = |template: &str| rendered(&serde_json::json!({ "template": template }));
+    assert_eq!(render("{{ $x٣ := 1 }}{{ $x٣ }}").unwrap(), "1");
+    assert_eq!(render("{{ $ªː := 2 }}{{ $ªː }}").unwrap(), "2");
+    for (template, character) in [
+        ("{{ $a² := 1 }}", "U+00B2 '²'"),
+        ("{{ $a\u{301} := 1 }}", "U+0301 '\u{301}'"),
+        ("{{ $Ⅷ := 1 }}", "U+2167 'Ⅷ'"),
+        ("{{ .aⓐ }}", "U+24D0 'ⓐ'"),
+    ] {
+        let error = render(template).unwrap_err().to_string();
+        let expected = format!("parse: template: :1: bad character {character}");
+        assert_eq!(error, expected);
+    }
+}

@@ -1,5 +1,7 @@
 //! The tokens inside of an action: names, numbers, constants and operators.
 
+use crate::letters::category::{is_digit, is_letter};
+
 use super::{Keyword, Lexer, Token, TokenKind, Trim, has_right_trim_marker};
 use crate::go::quote::{is_printable, quote};
 
@@ -221,7 +223,7 @@ impl Lexer<'_> {
 }
 
 fn is_alphanumeric(character: char) -> bool {
-    character == '_' || character.is_alphanumeric()
+    character == '_' || is_letter(character) || is_digit(character)
 }
 
 /// A character as `%#U` prints it.
