@@ -16,9 +16,10 @@ use crate::{
         failure::Failure,
         lifetime::Lifetime,
         machine::{Machine, Rule},
-        message::{Action, Event, Leave},
+        message::{Action, Event, Leave, Level, Line},
         moment::Moment,
         rendering::{DependencyId, RenderOutcome, TemplateId},
+        telling::Telling,
         token::Generation,
     },
     environment::Environment,
@@ -42,6 +43,7 @@ use self::questions::{Questions, shown};
 
 const SINK: &str = "agent.sink.file";
 const AGENT: &str = "agent";
+const AUTH: &str = "agent.auth.handler";
 
 /// What a task brings back.
 pub enum Report {
@@ -73,6 +75,8 @@ pub struct Session {
     context: Context,
     queue: VecDeque<Event>,
     unsaved: bool,
+    saving: Telling,
+    asking: Telling,
     ready: bool,
     awaits_process: bool,
     supervisor: Option<Supervisor>,
@@ -148,6 +152,8 @@ impl Session {
             context,
             queue: VecDeque::new(),
             unsaved: false,
+            saving: Telling::new(),
+            asking: Telling::new(),
             ready: false,
             awaits_process: false,
             supervisor: None,
@@ -246,13 +252,22 @@ impl Session {
                     self.log_in();
                     return;
                 }
+                let now = clock::now();
                 match result {
-                    Ok(false) => {}
-                    Ok(true) => self.take(Event::CredentialsChanged),
+                    Ok(changed) => {
+                        if let Some(over) = self.asking.over(now) {
+                            let text = format!("asking for credentials works again {over}");
+                            self.context.log.info(AUTH, text);
+                        }
+                        if changed {
+                            self.take(Event::CredentialsChanged);
+                        }
+                    }
                     Err(error) => {
                         let text =
                             format!("the last credentials stay: {}", sentence::chain(&error));
-                        self.context.log.warn("agent.auth.handler", text);
+                        let level = self.asking.failed(now, &text).level(Level::Warn);
+                        self.context.log.say(&Line::new(level, AUTH, text));
                     }
                 }
             }

@@ -9,6 +9,7 @@ use crate::core::{
     failure::Failure,
     moment::Moment,
     rendering::CommandId,
+    telling::{News, Telling},
 };
 
 /// What fails is tried again this often before it waits for the next change.
@@ -62,6 +63,7 @@ pub(crate) struct Outcome {
     told: u64,
     failed: u64,
     failure: Option<Failure>,
+    telling: Telling,
 }
 
 /// What follows a failure.
@@ -80,6 +82,7 @@ impl Outcome {
             told: 0,
             failed: 0,
             failure: None,
+            telling: Telling::new(),
         }
     }
 
@@ -166,14 +169,22 @@ impl Commands {
         Some(next)
     }
 
-    pub(crate) fn succeeded(&mut self, command: CommandId) {
-        if self.running == Some(command) {
-            self.running = None;
-            let outcome = self.outcome(command);
-            outcome.trouble.reset();
-            outcome.told += 1;
-            outcome.failure = None;
+    /// It succeeded; where it had failed, how long and with what, for a line that says so.
+    pub(crate) fn succeeded(&mut self, now: Moment, command: CommandId) -> Option<String> {
+        if self.running != Some(command) {
+            return None;
         }
+        self.running = None;
+        let outcome = self.outcome(command);
+        outcome.trouble.reset();
+        outcome.told += 1;
+        outcome.failure = None;
+        outcome.telling.over(now)
+    }
+
+    /// Whether this failure is another one than it had before.
+    pub(crate) fn news(&mut self, now: Moment, command: CommandId, failure: &Failure) -> News {
+        self.outcome(command).telling.failed(now, &failure.text)
     }
 
     pub(crate) fn failed(
@@ -259,13 +270,13 @@ mod tests {
         assert_eq!(commands.wakes(Files::Settled), Some(at(5500)));
         assert_eq!(commands.take_due(at(5499), Files::Settled), None);
         assert_eq!(commands.take_due(at(5500), Files::Settled), Some(0));
-        commands.succeeded(0);
+        commands.succeeded(at(1000), 0);
         assert!(commands.is_idle());
         // A change after it has begun is a further one.
         commands.want(at(6000), 0, half);
         assert_eq!(commands.take_due(at(11_500), Files::Settled), Some(0));
         commands.want(at(11_600), 0, half);
-        commands.succeeded(0);
+        commands.succeeded(at(1000), 0);
         assert_eq!(commands.wakes(Files::Settled), Some(at(17_100)));
     }
 
@@ -296,9 +307,9 @@ mod tests {
         ));
         // Both come again.
         assert_eq!(commands.take_due(at(1000), Files::Settled), Some(0));
-        commands.succeeded(0);
+        commands.succeeded(at(1000), 0);
         assert_eq!(commands.take_due(at(1000), Files::Settled), Some(1));
-        commands.succeeded(1);
+        commands.succeeded(at(1000), 1);
         assert!(commands.is_idle());
         let counted: Vec<_> = commands
             .outcomes()

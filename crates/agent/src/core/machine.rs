@@ -11,6 +11,7 @@ use crate::core::{
     moment::Moment,
     rendering::{CommandId, DependencyId, Template, TemplateRules},
     secrets::{Secret, SecretRules},
+    telling::{Telling, seconds},
     token::{Generation, Grant, LoginPauses, TokenKeeper, Verdict},
 };
 
@@ -88,6 +89,9 @@ pub struct Machine {
     leaving: bool,
     wrapped: bool,
     last_login_failure: Option<Failure>,
+    login_trouble: Telling,
+    renewal_trouble: Telling,
+    sink_trouble: Telling,
     actions: Vec<Action>,
 }
 
@@ -114,6 +118,9 @@ impl Machine {
             leaving: false,
             wrapped: false,
             last_login_failure: None,
+            login_trouble: Telling::new(),
+            renewal_trouble: Telling::new(),
+            sink_trouble: Telling::new(),
             actions: Vec::new(),
         }
     }
@@ -262,11 +269,14 @@ impl Machine {
                     .is_none_or(|current| current == generation)
                 {
                     self.sinks = Sinks::Written;
+                    let over = self.sink_trouble.over(now);
+                    self.say_over(SINK, "writing the token works again", over);
                 }
             }
             Event::SinkFailed(_, failure) => {
+                let news = self.sink_trouble.failed(now, &failure.text);
                 self.say(Line::new(
-                    Level::Error,
+                    news.level(Level::Error),
                     SINK,
                     format!("error writing token: {failure}"),
                 ));
@@ -330,7 +340,7 @@ impl Machine {
             .token
             .generation()
             .map(|generation| (generation, self.token.ends()));
-        self.last_login_failure = None;
+        self.login_works(now);
         let generation = self.token.logged_in(now, grant, &mut *self.chance);
         self.say(Line::new(
             Level::Info,
@@ -358,8 +368,14 @@ impl Machine {
         self.actions.push(Action::Save);
     }
 
-    fn logged_in_wrapped(&mut self, now: Moment) {
+    fn login_works(&mut self, now: Moment) {
         self.last_login_failure = None;
+        let over = self.login_trouble.over(now);
+        self.say_over(AUTH, "authentication works again", over);
+    }
+
+    fn logged_in_wrapped(&mut self, now: Moment) {
+        self.login_works(now);
         self.wrapped = true;
         self.token
             .logged_in(now, Grant::fresh(None, false), &mut *self.chance);
@@ -380,8 +396,9 @@ impl Machine {
 
     fn login_failed(&mut self, now: Moment, failure: Failure) {
         let pause = self.token.login_failed(now, &failure, &mut *self.chance);
+        let news = self.login_trouble.failed(now, &failure.text);
         self.say(
-            Line::new(Level::Error, AUTH, "error authenticating")
+            Line::new(news.level(Level::Error), AUTH, "error authenticating")
                 .with("error", failure.text.clone())
                 .with("backoff", seconds(pause)),
         );
@@ -398,11 +415,18 @@ impl Machine {
         answer: &Result<Grant, Failure>,
     ) {
         match answer {
-            Ok(_) => self.say(Line::new(Level::Info, AUTH, "renewed auth token")),
-            Err(failure) => self.say(
-                Line::new(Level::Warn, AUTH, "error renewing token")
-                    .with("error", failure.text.clone()),
-            ),
+            Ok(_) => {
+                let over = self.renewal_trouble.over(now);
+                self.say_over(AUTH, "renewing the token works again", over);
+                self.say(Line::new(Level::Info, AUTH, "renewed auth token"));
+            }
+            Err(failure) => {
+                let news = self.renewal_trouble.failed(now, &failure.text);
+                self.say(
+                    Line::new(news.level(Level::Warn), AUTH, "error renewing token")
+                        .with("error", failure.text.clone()),
+                );
+            }
         }
         let answer = answer.as_ref().map(|&grant| grant);
         self.token
@@ -479,19 +503,18 @@ impl Machine {
     fn say(&mut self, line: Line) {
         self.actions.push(Action::Log(line));
     }
-}
 
-/// A duration as the established agent writes it: `1.61s`.
-fn seconds(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{}ms", duration.as_millis())
-    } else {
-        let text = format!("{:.2}", duration.as_secs_f64());
-        format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+    /// Says that something works again, where it had failed.
+    fn say_over(&mut self, module: &'static str, what: &str, over: Option<String>) {
+        if let Some(over) = over {
+            self.say(Line::new(Level::Info, module, format!("{what} {over}")));
+        }
     }
 }
 
 mod answers;
+#[cfg(test)]
+mod failures_told;
 #[cfg(test)]
 mod first_login;
 #[cfg(test)]

@@ -13,4 +13,5 @@ pub mod rendering;
 pub mod secrets;
 #[cfg(test)]
 pub(crate) mod simulation;
+pub mod telling;
 pub mod token;

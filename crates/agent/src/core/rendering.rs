@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::core::{backoff::Backoff, chance::Chance, failure::Failure, moment::Moment};
+use crate::core::{
+    backoff::Backoff, chance::Chance, failure::Failure, moment::Moment, telling::Telling,
+};
 
 /// Names one thing that templates ask for. The driver knows which.
 pub type DependencyId = u32;
@@ -59,6 +61,8 @@ pub(crate) struct Template {
     rendered: bool,
     failed: Option<Failure>,
     trouble: Backoff,
+    /// What was said of renderings that failed.
+    pub(crate) telling: Telling,
 }
 
 impl Template {
@@ -73,6 +77,7 @@ impl Template {
             rendered: false,
             failed: None,
             trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
+            telling: Telling::new(),
         }
     }
 

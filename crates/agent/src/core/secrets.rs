@@ -9,6 +9,7 @@ use crate::core::{
     failure::{Failure, FailureKind},
     lifetime::{Lifetime, is_capped, lead, poll, renewal, replacement},
     moment::Moment,
+    telling::Telling,
     token::Generation,
 };
 
@@ -93,6 +94,11 @@ pub struct Secret {
     refusals: u32,
     lost: Backoff,
     last_failure: Option<Failure>,
+    /// What was said of reads that failed.
+    pub(crate) reading: Telling,
+    /// What was said of renewals that failed. A lease that may not be renewed is replaced all the time, so that a
+    /// read which succeeds does not end this.
+    pub(crate) renewing: Telling,
 }
 
 impl Secret {
@@ -106,6 +112,8 @@ impl Secret {
             refusals: 0,
             lost: Backoff::new(Duration::from_secs(1), Duration::from_secs(300)),
             last_failure: None,
+            reading: Telling::new(),
+            renewing: Telling::new(),
         }
     }
 

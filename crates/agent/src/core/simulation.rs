@@ -11,7 +11,7 @@ use crate::core::{
     failure::{Failure, FailureKind},
     lifetime::Lifetime,
     machine::{Machine, Rule, Settings},
-    message::{Action, Change, Event, Leave},
+    message::{Action, Change, Event, Leave, Level, Line},
     moment::Moment,
     rendering::{CommandId, DependencyId, RenderOutcome, Severity, TemplateId, TemplateRules},
     secrets::SecretRules,
@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub(crate) left: Option<Leave>,
     pub(crate) revoked: BTreeSet<Generation>,
     pub(crate) logins_tried: Vec<Moment>,
+    /// What was said at level info or above.
+    pub(crate) said: Vec<Line>,
     queue: BTreeMap<(Moment, u64), Event>,
     sequence: u64,
 }
@@ -164,6 +166,7 @@ impl World {
             left: None,
             revoked: BTreeSet::new(),
             logins_tried: Vec::new(),
+            said: Vec::new(),
             queue: BTreeMap::new(),
             sequence: 0,
         }
@@ -314,6 +317,7 @@ impl World {
                 self.later(Event::CommandEnded(command, Ok(())));
             }
             Action::Ready | Action::Save => {}
+            Action::Log(line) if line.level >= Level::Info => self.said.push(line),
             Action::Log(_) => {}
             Action::Leave(leave) => {
                 for &generation in &leave.revoke {

@@ -6,7 +6,7 @@ use ring::digest;
 
 use crate::{
     clock,
-    core::message::{AdoptedSecret, Event},
+    core::message::{AdoptedSecret, Event, Level, Line},
     sentence,
     session::{AGENT, KeptAnswer, Session},
     state::{Kept, KeptSecret},
@@ -84,9 +84,20 @@ impl Session {
             token.expose().to_owned(),
             secrets.collect(),
         );
-        if let Err(error) = state.save(&self.plan.name, &kept) {
-            let text = format!("a restart will log in anew: {}", sentence::chain(&error));
-            self.context.log.warn(AGENT, text);
+        let now = clock::now();
+        let saved = state.save(&self.plan.name, &kept);
+        match saved {
+            Ok(()) => {
+                if let Some(over) = self.saving.over(now) {
+                    let text = format!("keeping the state works again {over}");
+                    self.context.log.info(AGENT, text);
+                }
+            }
+            Err(error) => {
+                let text = format!("a restart will log in anew: {}", sentence::chain(&error));
+                let level = self.saving.failed(now, &text).level(Level::Warn);
+                self.context.log.say(&Line::new(level, AGENT, text));
+            }
         }
     }
 

@@ -6,11 +6,12 @@ use crate::core::{
     commands::AfterFailure,
     failure::Failure,
     lifetime::Lifetime,
-    machine::{AGENT, Machine, Rule, TEMPLATES, seconds},
+    machine::{AGENT, Machine, Rule, TEMPLATES},
     message::{Action, Change, Level, Line},
     moment::Moment,
     rendering::{CommandId, DependencyId, RenderOutcome, Severity, Template, TemplateId},
     secrets::{RenewalOutcome, Secret},
+    telling::seconds,
     token::{Generation, Suspicion},
 };
 
@@ -34,6 +35,11 @@ impl Machine {
             &self.settings.secrets,
             &mut *self.chance,
         );
+        let over = secret.reading.over(now);
+        self.say_over(AGENT, "(view) reading works again", over);
+        let Some(secret) = self.secrets.get_mut(&dependency) else {
+            return;
+        };
         if let Some(usable) = self.token.usable()
             && usable != generation
         {
@@ -63,7 +69,7 @@ impl Machine {
         if failure.is_forbidden() {
             self.token.suspect(now, generation, Suspicion::Read);
         }
-        let repeated = secret.last_failure() == Some(&failure);
+        let news = secret.reading.failed(now, &failure.text);
         let setback = secret.fetch_failed(
             now,
             failure.clone(),
@@ -79,11 +85,11 @@ impl Machine {
                 seconds(setback.pause)
             )
         };
-        let level = if repeated && setback.attempt > self.settings.secrets.retries.saturating_add(1)
-        {
-            Level::Debug
-        } else {
+        // That the tries are used up is news by itself.
+        let level = if setback.attempt == self.settings.secrets.retries.saturating_add(1) {
             Level::Warn
+        } else {
+            news.level(Level::Warn)
         };
         self.say(Line::new(
             level,
@@ -106,29 +112,29 @@ impl Machine {
             return;
         };
         let outcome = secret.renewed(now, answer.as_ref().copied(), &mut *self.chance);
-        let line = match (outcome, answer) {
-            (RenewalOutcome::Lost { pause }, Err(failure)) => Line::new(
-                Level::Warn,
-                AGENT,
-                format!(
-                    "{failure}; the lease is gone, a new one is asked for after {}",
-                    seconds(pause)
-                ),
-            ),
-            (RenewalOutcome::LeftToItsEnd, Err(failure)) => Line::new(
-                Level::Warn,
-                AGENT,
-                format!("{failure}; the lease is used to its end and replaced before"),
-            ),
-            (_, Err(failure)) => Line::new(Level::Warn, AGENT, failure.text.clone()),
-            (RenewalOutcome::Capped, Ok(_)) => Line::new(
-                Level::Debug,
-                AGENT,
-                "a lease has met its maximum and is replaced before its end",
-            ),
-            (_, Ok(_)) => Line::new(Level::Debug, AGENT, "renewed a lease"),
+        let (level, over) = match answer {
+            Ok(_) => (Level::Debug, secret.renewing.over(now)),
+            Err(failure) => {
+                let news = secret.renewing.failed(now, &failure.text);
+                (news.level(Level::Warn), None)
+            }
         };
-        self.say(line);
+        self.say_over(AGENT, "renewing a lease works again", over);
+        let line = match (outcome, answer) {
+            (RenewalOutcome::Lost { pause }, Err(failure)) => format!(
+                "{failure}; the lease is gone, a new one is asked for after {}",
+                seconds(pause)
+            ),
+            (RenewalOutcome::LeftToItsEnd, Err(failure)) => {
+                format!("{failure}; the lease is used to its end and replaced before")
+            }
+            (_, Err(failure)) => failure.text.clone(),
+            (RenewalOutcome::Capped, Ok(_)) => {
+                "a lease has met its maximum and is replaced before its end".to_owned()
+            }
+            (_, Ok(_)) => "renewed a lease".to_owned(),
+        };
+        self.say(Line::new(level, AGENT, line));
         if answer.as_ref().is_err_and(Failure::is_forbidden) {
             self.token.suspect(now, generation, Suspicion::LeaseRenewal);
         }
@@ -141,10 +147,25 @@ impl Machine {
         };
         let pause = template.rendered(now, outcome, &mut *self.chance);
         let severity = template.rules.severity;
+        let (level, over) = match outcome {
+            RenderOutcome::Failed(failure) => {
+                let news = template.telling.failed(now, &failure.text);
+                (news.level(Level::Error), None)
+            }
+            RenderOutcome::Incomplete => (Level::Debug, None),
+            RenderOutcome::Created | RenderOutcome::Written | RenderOutcome::Unchanged => {
+                (Level::Debug, template.telling.over(now))
+            }
+        };
         let changed = match outcome {
             RenderOutcome::Created | RenderOutcome::Written => template.rules.commands.as_slice(),
             RenderOutcome::Unchanged | RenderOutcome::Incomplete | RenderOutcome::Failed(_) => &[],
         };
+        let told = over.map(|over| {
+            let text = format!("rendering works again {over}");
+            Action::Log(Line::new(Level::Info, TEMPLATES, text))
+        });
+        self.actions.extend(told);
         for &command in changed {
             if *outcome == RenderOutcome::Created && !self.commands.follows_first(command) {
                 continue;
@@ -157,12 +178,8 @@ impl Machine {
         }
         if let (RenderOutcome::Failed(failure), Some(pause)) = (outcome, pause) {
             self.say(
-                Line::new(
-                    Level::Error,
-                    TEMPLATES,
-                    format!("template failed: {failure}"),
-                )
-                .with("retry", seconds(pause)),
+                Line::new(level, TEMPLATES, format!("template failed: {failure}"))
+                    .with("retry", seconds(pause)),
             );
             if failure.is_definite()
                 && severity == Severity::Fatal
@@ -205,23 +222,31 @@ impl Machine {
         result: &Result<(), Failure>,
     ) {
         let Err(failure) = result else {
-            self.commands.succeeded(command);
+            let over = self.commands.succeeded(now, command);
+            self.say_over(AGENT, "(runner) telling the application works again", over);
             return;
         };
-        let line = Line::new(Level::Error, AGENT, format!("(runner) {failure}"));
+        let news = self.commands.news(now, command, failure);
+        let level = news.level(Level::Error);
+        let line = |level| Line::new(level, AGENT, format!("(runner) {failure}"));
         if self.settings.exit_when_complete == Rule::On {
             // A failing command does not fail the init container, nor hold it back.
             self.commands.left_failed(command, failure);
-            self.say(line);
+            self.say(line(level));
             return;
         }
-        let after = match self
+        let (level, after) = match self
             .commands
             .failed(now, command, failure, &mut *self.chance)
         {
-            AfterFailure::TriedAgain(pause) => format!("tried again after {}", seconds(pause)),
-            AfterFailure::GivenUp => "not tried again before its file changes".to_owned(),
+            AfterFailure::TriedAgain(pause) => {
+                (level, format!("tried again after {}", seconds(pause)))
+            }
+            AfterFailure::GivenUp => (
+                Level::Error,
+                "not tried again before its file changes".to_owned(),
+            ),
         };
-        self.say(line.with("next", after));
+        self.say(line(level).with("next", after));
     }
 }
