@@ -94,3 +94,31 @@ fn names_are_made_of_letters_and_decimal_digits_of_any_script() {
         assert_eq!(error, expected);
     }
 }
+
+#[test]
+fn slice_takes_no_number_out_of_a_slot_of_any_type() {
+    let render = |template: &str| rendered(&serde_json::json!({ "template": template }));
+    let data = "{{ $m := sprig_dict \"n\" 1 \"t\" \"abc\" }}";
+    for (action, output) in [
+        ("{{ slice $m.t 1 }}", "bc"),
+        ("{{ $n := $m.n }}{{ slice $m.t $n }}", "bc"),
+        ("{{ slice $m.t (index $m \"n\") }}", "bc"),
+        ("{{ $m.n | slice $m.t }}", "bc"),
+    ] {
+        assert_eq!(
+            render(&format!("{data}{action}")).unwrap(),
+            output,
+            "{action}"
+        );
+    }
+    for action in [
+        "{{ slice $m.t $m.n }}",
+        "{{ with $m }}{{ slice \"abc\" 0 .n }}{{ end }}",
+    ] {
+        let error = render(&format!("{data}{action}")).unwrap_err().to_string();
+        assert!(
+            error.ends_with("error calling slice: cannot index slice/array with type interface {}"),
+            "{error}"
+        );
+    }
+}

@@ -17,17 +17,28 @@ pub(crate) struct LanguageFunction {
     pub(crate) body: Body,
 }
 
-/// Unlike other functions one of the language sees whether a nil in the first place is one in a slot, or
-/// no value.
-pub(crate) type Body = fn(&mut Context<'_>, &[Value], FirstSlot) -> Result<Value, Failure>;
+/// Unlike other functions one of the language sees which arguments came out of a slot of type `interface {}`.
+pub(crate) type Body = fn(&mut Context<'_>, &[Value], Slots) -> Result<Value, Failure>;
 
-/// Where the first argument came from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FirstSlot {
-    /// Out of a slot of type `interface {}`.
-    Any,
-    /// Out of none, or out of one of its own type.
-    Own,
+/// Which of the first arguments came out of a slot of type `interface {}`, as elements of secrets do; the others
+/// came out of none, or out of one of their own type.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Slots(u8);
+
+impl Slots {
+    /// Notes that the argument at this place came out of such a slot.
+    pub(crate) fn note(&mut self, place: usize) {
+        self.0 |= u32::try_from(place)
+            .ok()
+            .and_then(|place| 1u8.checked_shl(place))
+            .unwrap_or_default();
+    }
+
+    fn is_any(self, place: usize) -> bool {
+        let mut only = Self::default();
+        only.note(place);
+        self.0 & only.0 != 0
+    }
 }
 
 /// What a name of the language calls.
@@ -91,11 +102,13 @@ static FUNCTIONS: &[(&str, LanguageFunction)] = &[
     entry("not", RAW, None, |_, values, _| {
         Ok(Value::Bool(!first(values).is_true()))
     }),
-    entry("len", RAW, None, |_, values, slot| {
-        length(first(values), slot).map(Value::int)
+    entry("len", RAW, None, |_, values, slots| {
+        length(first(values), slots).map(Value::int)
     }),
     entry("index", RAW, Some(Type::Raw), |_, values, _| index(values)),
-    entry("slice", RAW, Some(Type::Raw), |_, values, _| slice(values)),
+    entry("slice", RAW, Some(Type::Raw), |_, values, slots| {
+        slice(values, slots)
+    }),
     entry("html", &[], Some(Type::Any), |context, values, _| {
         escape(context, values, push_html)
     }),
@@ -266,7 +279,7 @@ fn less_or_equal(values: &[Value]) -> Result<bool, Failure> {
     Ok(less(values)? || equal_to_any(values)?)
 }
 
-fn length(value: &Value, slot: FirstSlot) -> Result<i64, Failure> {
+fn length(value: &Value, slots: Slots) -> Result<i64, Failure> {
     let count = match value {
         Value::Text(text) | Value::Number(text) => text.len(),
         Value::List(list) => list.items().len(),
@@ -274,7 +287,7 @@ fn length(value: &Value, slot: FirstSlot) -> Result<i64, Failure> {
         // What waits in the channel depends on the moment in Go; the numbers come one at a time.
         Value::Channel(_) => 0,
         Value::NilObject(_) => return Err("len of nil pointer".into()),
-        Value::Nil if slot == FirstSlot::Any => return Err("len of nil pointer".into()),
+        Value::Nil if slots.is_any(0) => return Err("len of nil pointer".into()),
         Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         other => {
             let name = other.type_name().trim_start_matches('*');
@@ -354,7 +367,7 @@ fn map_key(index: &Value, wanted: Type) -> Result<Key, Failure> {
     })
 }
 
-fn slice(values: &[Value]) -> Result<Value, Failure> {
+fn slice(values: &[Value], slots: Slots) -> Result<Value, Failure> {
     let (item, indexes) = values.split_first().ok_or("slice of untyped nil")?;
     match item {
         Value::Nil => return Err("slice of untyped nil".into()),
@@ -379,7 +392,14 @@ fn slice(values: &[Value]) -> Result<Value, Failure> {
         }
     };
     let mut bounds = [0, length, length];
-    for (bound, index) in bounds.iter_mut().zip(indexes) {
+    for (place, (bound, index)) in bounds.iter_mut().zip(indexes).enumerate() {
+        // Unlike `index`, `slice` takes no number out of its slot.
+        if slots.is_any(place + 1) {
+            let slot = Type::Any.name();
+            return Err(Failure::new(format!(
+                "cannot index slice/array with type {slot}"
+            )));
+        }
         *bound = position(index, length)?;
     }
     let [from, to, capacity] = bounds;

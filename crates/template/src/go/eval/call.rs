@@ -4,7 +4,7 @@ use crate::go::{
     Failure, Function, Type, Value,
     function::Arguments,
     held::Held,
-    language::{FirstSlot, LanguageFunction},
+    language::{LanguageFunction, Slots},
     tree::{Callee, Operand, OperandKind, Place},
 };
 
@@ -25,7 +25,7 @@ struct Signature<'a> {
 #[derive(Clone, Copy)]
 struct Pushed {
     base: usize,
-    slot: FirstSlot,
+    slots: Slots,
 }
 
 impl<'r> Run<'_, 'r> {
@@ -111,7 +111,7 @@ impl<'r> Run<'_, 'r> {
         };
         let pushed = self.arguments(dot, signature, arguments, last)?;
         let values = self.operands.get(pushed.base..).unwrap_or_default();
-        let result = body(self.context, values, pushed.slot);
+        let result = body(self.context, values, pushed.slots);
         self.operands.truncate(pushed.base);
         self.result(name, place, result)
     }
@@ -239,7 +239,7 @@ impl<'r> Run<'_, 'r> {
         };
         let mut pushed = Pushed {
             base: self.operands.len(),
-            slot: FirstSlot::Own,
+            slots: Slots::default(),
         };
         for (index, argument) in arguments.iter().enumerate() {
             let wanted = type_at(index);
@@ -276,7 +276,7 @@ impl<'r> Run<'_, 'r> {
         let Some((root, names)) = route(dot, &self.variables, operand) else {
             return false;
         };
-        let is_first = self.operands.len() == pushed.base;
+        let place = self.operands.len() - pushed.base;
         let operands = &mut *self.operands;
         let mut push = |value: &Value, is_boxed: bool| {
             let fits = match value {
@@ -288,8 +288,8 @@ impl<'r> Run<'_, 'r> {
                 return None;
             }
             operands.push(value.clone());
-            if is_first && is_boxed {
-                pushed.slot = FirstSlot::Any;
+            if is_boxed {
+                pushed.slots.note(place);
             }
             Some(())
         };
@@ -302,8 +302,8 @@ impl<'r> Run<'_, 'r> {
 
     #[inline]
     fn push(&mut self, held: Held, pushed: &mut Pushed) {
-        if held.is_boxed && self.operands.len() == pushed.base {
-            pushed.slot = FirstSlot::Any;
+        if held.is_boxed {
+            pushed.slots.note(self.operands.len() - pushed.base);
         }
         self.operands.push(held.value);
     }
