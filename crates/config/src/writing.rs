@@ -117,8 +117,15 @@ impl Object {
 
 /// A JSON array of values that are JSON already.
 pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
-    let items: Vec<_> = items.into_iter().collect();
-    format!("[{}]", items.join(","))
+    let mut json = String::from("[");
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        json.push_str(&item);
+    }
+    json.push(']');
+    json
 }
 
 /// A JSON text, with the escapes that Go's writer uses: besides what JSON demands also `<`, `>`,
@@ -130,6 +137,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 fn push_quoted(json: &mut String, text: &str) {
+    json.reserve(text.len() + 2);
     json.push('"');
     let mut rest = text;
     while let Some((plain, c, after)) = next_escape(rest) {
@@ -155,12 +163,20 @@ fn push_quoted(json: &mut String, text: &str) {
 
 /// What stands before the next character that has to be escaped, that character, and what follows.
 fn next_escape(text: &str) -> Option<(&str, char, &str)> {
-    let must =
-        |c: char| c < ' ' || matches!(c, '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
-    let at = text.find(must)?;
-    let (plain, rest) = text.split_at(at);
-    let c = rest.chars().next()?;
-    Some((plain, c, rest.get(c.len_utf8()..)?))
+    // Byte by byte, since few texts have anything to escape: the separators' first byte is that of other characters too.
+    const SEPARATOR: u8 = 0xe2;
+    let may_be =
+        |byte: &u8| *byte < b' ' || matches!(*byte, b'"' | b'\\' | b'<' | b'>' | b'&' | SEPARATOR);
+    let mut from = 0;
+    loop {
+        let at = from + text.as_bytes().get(from..)?.iter().position(may_be)?;
+        let (plain, rest) = text.split_at(at);
+        let c = rest.chars().next()?;
+        if c.is_ascii() || matches!(c, '\u{2028}' | '\u{2029}') {
+            return Some((plain, c, rest.get(c.len_utf8()..)?));
+        }
+        from = at + c.len_utf8();
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +188,8 @@ mod tests {
         assert_eq!(quoted("a\"b\\c\n<&>\u{2028}\u{1}é"), {
             r#""a\"b\\c\n\u003c\u0026\u003e\u2028\u0001é""#
         });
+        // These begin with the byte with which the separators begin.
+        assert_eq!(quoted("… € \u{2029}"), r#""… € \u2029""#);
     }
 
     #[test]

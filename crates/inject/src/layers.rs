@@ -2,8 +2,7 @@
 //!
 //! Flags and built-in defaults are the lowest layers; they enter where a value is read.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use crate::finding::{Code, Finding};
 use crate::vocabulary::{self, ALIASES, Annotation, Prefix, switch};
@@ -30,6 +29,14 @@ pub(crate) struct Given<'a> {
     pub(crate) origin: Origin,
 }
 
+/// A value by the two parts of its annotation's name; an alias counts as what it stands for.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    prefix: Prefix,
+    name: &'a str,
+    given: Given<'a>,
+}
+
 /// A value with the annotation that its name stands for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolved<'l, 'a> {
@@ -46,7 +53,8 @@ pub(crate) struct Resolved<'l, 'a> {
 /// All annotations of our prefixes that hold for a pod.
 #[derive(Debug, Default)]
 pub(crate) struct Layers<'a> {
-    given: BTreeMap<(Prefix, Cow<'a, str>), Given<'a>>,
+    /// In the order of prefix and name, each once.
+    given: Vec<Named<'a>>,
     findings: Vec<Finding>,
 }
 
@@ -77,12 +85,12 @@ impl<'a> Layers<'a> {
 
     /// The value of an annotation that stands alone.
     pub(crate) fn get(&self, annotation: &Annotation) -> Option<Given<'a>> {
-        self.named(annotation.prefix, annotation.name)
+        self.named(annotation.prefix, [annotation.name, "", ""])
     }
 
     /// The value of an annotation that a name follows.
     pub(crate) fn get_for(&self, annotation: &Annotation, name: &str) -> Option<Given<'a>> {
-        self.named(annotation.prefix, &format!("{}-{name}", annotation.name))
+        self.named(annotation.prefix, [annotation.name, "-", name])
     }
 
     /// All values of a family, each with the name that follows, in the order of the names.
@@ -90,27 +98,26 @@ impl<'a> Layers<'a> {
         &'s self,
         annotation: &'s Annotation,
     ) -> impl Iterator<Item = (&'s str, Given<'a>)> + 's {
-        let start = (
-            annotation.prefix,
-            Cow::Owned(format!("{}-", annotation.name)),
-        );
-        self.given
-            .range(start..)
-            .map_while(move |((prefix, name), given)| {
-                let rest = name.strip_prefix(annotation.name)?.strip_prefix('-')?;
-                (*prefix == annotation.prefix).then_some((rest, *given))
-            })
+        let (Ok(start) | Err(start)) = self.place(annotation.prefix, [annotation.name, "-", ""]);
+        let from_start = self.given.get(start..).unwrap_or_default();
+        from_start.iter().map_while(move |named| {
+            let rest = named
+                .name
+                .strip_prefix(annotation.name)?
+                .strip_prefix('-')?;
+            (named.prefix == annotation.prefix).then_some((rest, named.given))
+        })
     }
 
     /// Every value, with what its name stands for.
     pub(crate) fn resolved(&self) -> Vec<Resolved<'_, 'a>> {
         self.given
             .iter()
-            .map(|((prefix, name), given)| Resolved {
-                prefix: *prefix,
-                name: name.as_ref(),
-                annotation: vocabulary::find(*prefix, name),
-                given: *given,
+            .map(|named| Resolved {
+                prefix: named.prefix,
+                name: named.name,
+                annotation: vocabulary::find(named.prefix, named.name),
+                given: named.given,
             })
             .collect()
     }
@@ -120,10 +127,17 @@ impl<'a> Layers<'a> {
         std::mem::take(&mut self.findings)
     }
 
-    fn named(&self, prefix: Prefix, name: &str) -> Option<Given<'a>> {
-        self.given
-            .get(&(prefix, Cow::Borrowed(name)) as &(Prefix, Cow<'_, str>))
-            .copied()
+    fn named(&self, prefix: Prefix, name: [&str; 3]) -> Option<Given<'a>> {
+        let place = self.place(prefix, name).ok()?;
+        self.given.get(place).map(|named| named.given)
+    }
+
+    /// Where the annotation is whose name these parts make, or where it would go.
+    fn place(&self, prefix: Prefix, name: [&str; 3]) -> Result<usize, usize> {
+        self.given.binary_search_by(|named| {
+            let by_prefix = named.prefix.cmp(&prefix);
+            by_prefix.then_with(|| compare(named.name, name))
+        })
     }
 
     fn add(&mut self, key: &'a str, value: &'a str, origin: Origin) {
@@ -131,9 +145,18 @@ impl<'a> Layers<'a> {
             return;
         };
         let given = Given { key, value, origin };
-        let place = (prefix, Cow::Borrowed(name));
-        let Some(earlier) = self.given.get(&place).copied() else {
-            self.given.insert(place, given);
+        let place = match self.place(prefix, [name, "", ""]) {
+            Ok(place) => place,
+            Err(place) => {
+                let named = Named {
+                    prefix,
+                    name,
+                    given,
+                };
+                return self.given.insert(place, named);
+            }
+        };
+        let Some(Named { given: earlier, .. }) = self.given.get_mut(place) else {
             return;
         };
         if earlier.origin != origin {
@@ -141,10 +164,11 @@ impl<'a> Layers<'a> {
         }
         // Two spellings of one annotation: the established prefix wins.
         let (winner, loser) = if is_alias(earlier.key) {
-            (given, earlier)
+            (given, *earlier)
         } else {
-            (earlier, given)
+            (*earlier, given)
         };
+        *earlier = winner;
         if winner.value != loser.value {
             self.findings.push(
                 Finding::warning(
@@ -157,8 +181,20 @@ impl<'a> Layers<'a> {
                 .about(loser.key),
             );
         }
-        self.given.insert(place, winner);
     }
+}
+
+/// Compares a name with the one that parts make.
+fn compare(name: &str, parts: [&str; 3]) -> Ordering {
+    let mut rest = name.as_bytes();
+    for part in parts.map(str::as_bytes) {
+        let (start, after) = rest.split_at(part.len().min(rest.len()));
+        match start.cmp(part) {
+            Ordering::Equal => rest = after,
+            unequal => return unequal,
+        }
+    }
+    rest.cmp(&[])
 }
 
 /// Takes a full name apart, if its prefix is one of ours.

@@ -2,10 +2,13 @@
 //! written once into bytes. What the verdict is, `leasehold_inject` decides; how it travels, the server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use leasehold_inject::{Finding, Outcome, Severity};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -99,8 +102,38 @@ struct Envelope<'body> {
     api_version: Option<String>,
     #[serde(default)]
     kind: Option<String>,
-    #[serde(default, borrow)]
-    request: Option<&'body RawValue>,
+    #[serde(default, borrow, deserialize_with = "request")]
+    request: Option<Request<'body>>,
+}
+
+/// Reads `request`, or a null for none.
+fn request<'body, D: Deserializer<'body>>(
+    deserializer: D,
+) -> Result<Option<Request<'body>>, D::Error> {
+    struct Object;
+
+    impl<'body> Visitor<'body> for Object {
+        type Value = Option<Request<'body>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'body>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Request::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+
+        // A derived reader would take a list for a struct.
+        fn visit_seq<A: SeqAccess<'body>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(A::Error::custom("\"request\" is not an object"))
+        }
+    }
+
+    deserializer.deserialize_any(Object)
 }
 
 /// Reads a body.
@@ -128,11 +161,7 @@ pub fn read(body: &[u8]) -> Result<Question<'_>, Unreadable> {
     };
     let api_version = given(envelope.api_version, "admission.k8s.io/v1");
     let kind = given(envelope.kind, "AdmissionReview");
-    let request = envelope
-        .request
-        .map(RawValue::get)
-        .filter(|text| *text != "null");
-    let request = request.ok_or(Unreadable::NoRequest)?;
+    let request = envelope.request.ok_or(Unreadable::NoRequest)?;
     if !matches!(
         api_version.as_str(),
         "admission.k8s.io/v1" | "admission.k8s.io/v1beta1"
@@ -142,13 +171,6 @@ pub fn read(body: &[u8]) -> Result<Question<'_>, Unreadable> {
     if kind != "AdmissionReview" {
         return Err(Unreadable::Kind(kind));
     }
-    if !request.starts_with('{') {
-        return Err(Unreadable::Decode(
-            "\"request\" is not an object".to_owned(),
-        ));
-    }
-    let request =
-        serde_json::from_str(request).map_err(|error| Unreadable::Decode(error.to_string()))?;
     Ok(Question {
         api_version,
         kind,

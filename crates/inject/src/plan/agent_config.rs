@@ -277,29 +277,25 @@ fn further_login(further: &Further<'_>, spec: &Spec<'_>) -> Option<leasehold_con
 }
 
 /// Whether nothing but texts, paths and known words went into the configuration, so that its reader
-/// cannot object. Most pods are like that, and are spared the reading.
+/// cannot object, or objects only to what [`refusals`] leaves to the annotation's own check. Most pods
+/// are like that, and are spared the reading.
 fn is_plain(spec: &Spec<'_>) -> bool {
     let (login, engine, listener) = (&spec.login, &spec.engine, &spec.listener);
     matches!(login.method, "kubernetes" | "jwt")
         && login.config.keys().all(|key| key == "role")
-        && login.backoff.min.is_empty()
         && login.backoff.max.is_empty()
         && spec.server.address.starts_with("http")
         && spec.server.client_cert.is_empty() == spec.server.client_key.is_empty()
-        && engine.render_interval.is_empty()
         && engine.max_connections == 0
-        && engine.lease_renewal_threshold == 0.0
         && !listener.cache
         && !listener.quit
-        && listener.disable_idle_connections.is_empty()
-        && listener.disable_keep_alives.is_empty()
         && listener.telemetry.is_none()
         && spec.further.is_empty()
-        && spec.secrets.list.iter().all(|secret| {
-            secret.perms.is_empty()
-                && secret.command.is_empty()
-                && secret.destination.starts_with('/')
-        })
+        && spec
+            .secrets
+            .list
+            .iter()
+            .all(|secret| secret.command.is_empty() && secret.destination.starts_with('/'))
 }
 
 fn deny_length(length: usize, spec: &Spec<'_>, report: &mut Report) {
