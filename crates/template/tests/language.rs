@@ -122,3 +122,15 @@ fn slice_takes_no_number_out_of_a_slot_of_any_type() {
         );
     }
 }
+
+#[test]
+fn a_time_prints_as_an_expression_of_go_where_go_syntax_is_asked_for() {
+    let template = "{{ $t := sprig_toDate \"2006-01-02T15:04:05.9Z07:00\" \"2024-03-04T05:06:07.5+02:00\" }}\
+                    {{ printf \"%#v|%72v|\" $t $t }}{{ printf \"%#v\" (sprig_list $t) }}";
+    let date = "time.Date(2024, time.March, 4, 5, 6, 7, 500000000, time.Location(\"\"))";
+    let plain = format!("{:>72}", "2024-03-04 05:06:07.5 +0200 +0200");
+    assert_eq!(
+        rendered(&serde_json::json!({ "template": template })).unwrap(),
+        format!("{date}|{plain}|[]interface {{}}{{{date}}}")
+    );
+}

@@ -264,6 +264,13 @@ impl<'o> Printer<'o> {
             }
             return Ok(!is_plain);
         }
+        if self.flags.sharp_v
+            && let Value::Object(object) = value
+            && let Some(text) = object.go_text()
+        {
+            self.pad(&text);
+            return Ok(true);
+        }
         if self.flags.sharp_v || !matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {
             return Ok(false);
         }

@@ -26,6 +26,11 @@ pub trait Object {
         None
     }
 
+    /// What the type's `GoString` method gives, which `%#v` then prints.
+    fn go_text(&self) -> Option<Text> {
+        None
+    }
+
     /// Whether two structs are equal in Go's sense; pointers are compared before this is asked.
     fn equals(&self, other: &dyn Object) -> bool {
         let _ = other;

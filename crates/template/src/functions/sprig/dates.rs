@@ -285,6 +285,10 @@ impl Object for Time {
         Some(self.to_string().into())
     }
 
+    fn go_text(&self) -> Option<Text> {
+        Some(self.to_go().into())
+    }
+
     fn equals(&self, other: &dyn Object) -> bool {
         other.as_any().downcast_ref::<Self>() == Some(self)
     }
