@@ -3,6 +3,7 @@
 
 mod consul;
 mod encoding;
+mod extent;
 mod machine;
 mod maths;
 mod merge;

@@ -285,3 +285,55 @@ fn data_that_is_deep_or_unfolds_without_end_is_ended() {
         assert!(on_text(source, text).is_err(), "{}", &text[..20]);
     }
 }
+
+#[test]
+fn values_that_unfold_to_more_than_they_are_are_ended_by_every_writer() {
+    let shared = "{{ $l := sprig_list 1 }}{{ range 40 }}{{ $l = sprig_list $l $l }}{{ end }}";
+    let cyclic =
+        "{{ $l := sprig_dict }}{{ $_ := sprig_set $l \"a\" $l }}{{ $_ := sprig_set $l \"b\" $l }}";
+    for made in [shared, cyclic] {
+        for writer in [
+            "toJSON",
+            "toJSONPretty",
+            "toUnescapedJSON",
+            "sprig_toRawJson",
+            "sprig_dict \"k\" | toJSON",
+            "toYAML",
+            "toTOML",
+            "sprig_dict \"k\" | toTOML",
+            "spew_sdump",
+            "spew_sprintf \"%v\"",
+            "sprig_deepCopy | len",
+            "print",
+            "sprig_toString",
+            "html",
+            "add 1",
+        ] {
+            let call = match writer.strip_prefix("sprig_dict \"k\" | ") {
+                Some(writer) => format!("{{{{ sprig_dict \"k\" $l | {writer} }}}}"),
+                None => format!("{{{{ $l | {writer} }}}}"),
+            };
+            assert!(!error(&format!("{made}{call}")).is_empty(), "{made}{call}");
+        }
+        // These swallow what is wrong with a value, but not that it is too large.
+        let swallowed = error(&format!("{made}{{{{ $l | sprig_toJson }}}}"));
+        assert_eq!(swallowed.is_empty(), made == cyclic, "{swallowed}");
+    }
+}
+
+#[test]
+fn comparing_what_unfolds_counts_as_work() {
+    let pair = "{{ $l := sprig_list 1 }}{{ $k := sprig_list 1 }}\
+                {{ range 40 }}{{ $l = sprig_list $l $l }}{{ $k = sprig_list $k $k }}{{ end }}";
+    for call in [
+        "sprig_deepEqual $l $k",
+        "sprig_has $l (sprig_list $k)",
+        "sprig_uniq (sprig_list $l $k) | len",
+        "sprig_without (sprig_list $l) $k | len",
+    ] {
+        let message = error(&format!("{pair}{{{{ {call} }}}}"));
+        assert!(message.ends_with("more than 20000 steps"), "{message}");
+    }
+    let same = "{{ $d := sprig_dict }}{{ $_ := sprig_set $d \"d\" $d }}{{ sprig_deepEqual $d $d }}";
+    assert_eq!(rendered(same).unwrap(), b"true");
+}

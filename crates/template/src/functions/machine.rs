@@ -83,21 +83,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     Function::variadic("spew_sdump", &[], Type::Any, |context, args| {
-        let text = super::spew::dump(args.all());
+        let text = super::spew::dump(context, args.all())?;
         context.reserve(text.len())?;
         Ok(text.into())
     }),
     Function::variadic("spew_sprintf", &[Type::Text], Type::Any, |context, args| {
-        let text = super::spew::format(args.bytes(0), args.rest(1))?;
+        let text = super::spew::format(context, args.bytes(0), args.rest(1))?;
         context.reserve(text.len())?;
         Ok(text.into())
     }),
     Function::variadic("spew_dump", &[], Type::Any, |context, args| {
-        let text = super::spew::dump(args.all());
+        let text = super::spew::dump(context, args.all())?;
         print_out(context, text.as_slice())
     }),
     Function::variadic("spew_printf", &[Type::Text], Type::Any, |context, args| {
-        let text = super::spew::format(args.bytes(0), args.rest(1))?;
+        let text = super::spew::format(context, args.bytes(0), args.rest(1))?;
         print_out(context, &text)
     }),
 ];

@@ -1,11 +1,11 @@
 //! The language's printing and number reading, in the forms that functions need.
 
-use crate::go::{self, FloatForm, Text, Value};
+use crate::go::{self, Failure, FloatForm, Text, Value};
 
-/// A value as `%v` prints it.
-pub(crate) fn display(value: &Value) -> Text {
+/// A value as `%v` prints it, if that is not too long.
+pub(crate) fn display(value: &Value) -> Result<Text, Failure> {
     let values = std::slice::from_ref(value);
-    Text::try_written(|out| go::print(out, values)).unwrap_or_default()
+    Text::try_written(|out| go::print(out, values))
 }
 
 /// A value as `%q` prints it.

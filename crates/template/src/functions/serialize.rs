@@ -5,6 +5,7 @@ mod toml_text;
 mod yaml_text;
 
 use crate::{
+    functions::extent::{self, Form, TooDeep},
     go::{Arguments, Context, Failure, Function, Text, Type, Value},
     json, letters,
 };
@@ -44,6 +45,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         )
     }),
     Function::fixed("toYAML", ONE, |context, args| {
+        check(context, args)?;
         let text = yaml_text::write(args.value(0)).map_err(|error| {
             // Where the established writer panics, nobody puts the function's name in front.
             let is_panic = error.starts_with("cannot marshal type");
@@ -53,6 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(letters::trim_space(&text).into_value())
     }),
     Function::fixed("toTOML", ONE, |context, args| {
+        check(context, args)?;
         if matches!(args.value(0), Value::Nil) {
             return Err(Failure::new(
                 "reflect: call of reflect.Value.Type on zero Value",
@@ -63,10 +66,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(letters::trim_space(&text).into_value())
     }),
     Function::fixed("sprig_toJson", ONE, |context, args| {
-        lenient(json_of(context, "", args, Html::Escaped, Layout::Compact))
+        lenient(context, args, Layout::Compact)
     }),
     Function::fixed("sprig_toPrettyJson", ONE, |context, args| {
-        lenient(json_of(context, "", args, Html::Escaped, Layout::Indented))
+        lenient(context, args, Layout::Indented)
     }),
     Function::fixed("sprig_toRawJson", ONE, |context, args| {
         json_of(context, "", args, Html::AsIs, Layout::Compact)
@@ -104,6 +107,7 @@ fn json_of(
     html: Html,
     layout: Layout,
 ) -> Result<Value, Failure> {
+    check(context, args)?;
     let text = Text::try_written(|out| json_text::write(out, args.value(0), html, layout))
         .map_err(|error| prefixed(prefix, &error))?;
     context.reserve(text.len())?;
@@ -114,7 +118,22 @@ fn prefixed(prefix: &str, error: &str) -> Failure {
     format!("{prefix}{error}").into()
 }
 
-/// The plain forms of sprig swallow errors.
-fn lenient(result: Result<Value, Failure>) -> Result<Value, Failure> {
-    result.or_else(|_| Ok("".into()))
+/// The plain forms of sprig swallow errors, save for what the template may not do.
+fn lenient(
+    context: &mut Context<'_>,
+    args: Arguments<'_>,
+    layout: Layout,
+) -> Result<Value, Failure> {
+    check(context, args)?;
+    json_of(context, "", args, Html::Escaped, layout).or_else(|_| Ok("".into()))
+}
+
+/// Refuses what is too large to be written.
+fn check(context: &mut Context<'_>, args: Arguments<'_>) -> Result<(), Failure> {
+    const WRITTEN: Form = Form {
+        deepest: DEEPEST,
+        too_deep: TooDeep::Ends,
+        member: 8,
+    };
+    extent::check(context, args.value(0), WRITTEN)
 }

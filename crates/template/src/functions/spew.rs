@@ -1,21 +1,32 @@
 //! `spew_sdump` and `spew_sprintf`: values with their types, for finding out what a template has in hand.
 
 use crate::{
-    functions::print,
-    go::{self, Failure, Type, Value},
+    functions::{
+        extent::{self, Form, TooDeep},
+        print,
+    },
+    go::{self, Context, Failure, Type, Value},
 };
 
 /// Nesting beyond this is cut off.
 const DEEPEST: usize = 100;
 
+/// A member has its type in front.
+const SPEWED: Form = Form {
+    deepest: DEEPEST,
+    too_deep: TooDeep::IsLeftOut,
+    member: 32,
+};
+
 /// All values over several lines, with types and lengths.
-pub(super) fn dump(values: &[Value]) -> Vec<u8> {
+pub(super) fn dump(context: &mut Context<'_>, values: &[Value]) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::new();
     for value in values {
+        extent::check(context, value, SPEWED)?;
         dump_value(value, 0, &mut out);
         out.push(b'\n');
     }
-    out
+    Ok(out)
 }
 
 fn indent(depth: usize, out: &mut Vec<u8>) {
@@ -90,13 +101,20 @@ fn dump_value(value: &Value, depth: usize, out: &mut Vec<u8>) {
                 );
             }
         },
-        other => out.extend_from_slice(&print::display(other)),
+        other => out.extend_from_slice(&print::display(other).unwrap_or_default()),
     }
 }
 
 /// `Sprintf` in which `%#v` shows types; other verbs are those of the language.
-pub(super) fn format(format: &[u8], values: &[Value]) -> Result<Vec<u8>, Failure> {
+pub(super) fn format(
+    context: &mut Context<'_>,
+    format: &[u8],
+    values: &[Value],
+) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::new();
+    for value in values {
+        extent::check(context, value, SPEWED)?;
+    }
     let mut values = values.iter();
     let mut rest = format;
     while let Some(percent) = rest.iter().position(|byte| *byte == b'%') {
@@ -208,6 +226,6 @@ fn format_value(value: &Value, types: Types, here: Types, depth: usize, out: &mu
             }
             out.push(b'}');
         }
-        other => out.extend_from_slice(&print::display(other)),
+        other => out.extend_from_slice(&print::display(other).unwrap_or_default()),
     }
 }

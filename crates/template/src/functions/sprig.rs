@@ -3,6 +3,7 @@
 mod cast;
 pub(super) mod certificates;
 pub(super) mod dates;
+mod equality;
 pub(super) mod hashes;
 pub(super) mod lists;
 pub(super) mod maps;

@@ -233,7 +233,7 @@ fn leaf(
     let mut request = request(context, &name, args.int(3), Role::Leaf)?;
     for address in args.list(1).map_or(&[][..], |list| list.items()) {
         let Some(text) = address.as_text() else {
-            let shown = String::from_utf8_lossy(&print::display(address)).into_owned();
+            let shown = String::from_utf8_lossy(&print::display(address)?).into_owned();
             return Err(format!("error parsing ip: {shown} is not a string").into());
         };
         let text = text.to_str_lossy();
@@ -244,7 +244,7 @@ fn leaf(
     }
     for dns_name in args.list(2).map_or(&[][..], |list| list.items()) {
         let Some(text) = dns_name.as_text() else {
-            let shown = String::from_utf8_lossy(&print::display(dns_name)).into_owned();
+            let shown = String::from_utf8_lossy(&print::display(dns_name)?).into_owned();
             return Err(
                 format!("error processing alternate dns name: {shown} is not a string").into(),
             );

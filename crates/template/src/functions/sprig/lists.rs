@@ -2,7 +2,7 @@
 
 use crate::go::{Arguments, Context, Failure, Function, List, Type, Value};
 
-use super::{cast, values};
+use super::{cast, equality::deep_equals, values};
 
 const ONE: &[Type] = &[Type::Any];
 const TWO: &[Type] = &[Type::Any, Type::Any];
@@ -151,7 +151,7 @@ fn uniq(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure
     let mut kept: Vec<Value> = Vec::new();
     for item in items {
         context.spend(kept.len() as u64)?;
-        if !kept.iter().any(|known| known.deep_equals(item)) {
+        if !is_among(context, &kept, item)? {
             kept.push(item.clone());
         }
     }
@@ -161,10 +161,13 @@ fn uniq(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure
 fn without(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure> {
     let items = items(args.value(0), "find without on")?;
     context.spend((items.len() * args.rest(1).len()) as u64)?;
-    let kept = items
-        .iter()
-        .filter(|item| !args.rest(1).iter().any(|omitted| omitted.deep_equals(item)));
-    made(context, kept.cloned().collect())
+    let mut kept = Vec::new();
+    for item in items {
+        if !is_among(context, args.rest(1), item)? {
+            kept.push(item.clone());
+        }
+    }
+    made(context, kept)
 }
 
 fn has(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure> {
@@ -173,10 +176,17 @@ fn has(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure>
     }
     let items = items(args.value(1), "find has on")?;
     context.spend(items.len() as u64)?;
-    Ok(items
-        .iter()
-        .any(|item| item.deep_equals(args.value(0)))
-        .into())
+    is_among(context, items, args.value(0)).map(Value::from)
+}
+
+/// Whether one of the items is equal to a value.
+fn is_among(context: &mut Context<'_>, items: &[Value], value: &Value) -> Result<bool, Failure> {
+    for item in items {
+        if deep_equals(context, item, value)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn compact(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure> {

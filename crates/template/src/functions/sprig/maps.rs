@@ -13,12 +13,13 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         let pairs = args.all().chunks(2).map(|pair| {
             let key = match pair.first() {
                 Some(Value::Text(key)) => key.clone(),
-                other => other.map(text::text_of).unwrap_or_default(),
+                other => other.map(text::text_of).transpose()?.unwrap_or_default(),
             };
             let value = pair.get(1).cloned().unwrap_or_else(|| "".into());
-            (Key::Text(key), value)
+            Ok((Key::Text(key), value))
         });
-        Ok(Value::Map(Map::new(MapType::TextToAny, pairs.collect())))
+        let pairs = pairs.collect::<Result<_, Failure>>()?;
+        Ok(Value::Map(Map::new(MapType::TextToAny, pairs)))
     }),
     Function::fixed("sprig_get", &[Type::Map, Type::Text], |_, args| {
         let value = args

@@ -115,7 +115,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
         }))
     }),
     Function::fixed("sprig_toDecimal", ONE, |_, args| {
-        let shown = crate::functions::print::display(args.value(0));
+        let shown = crate::functions::print::display(args.value(0))?;
         let number = std::str::from_utf8(&shown)
             .ok()
             .and_then(|text| i64::from_str_radix(text, 8).ok());

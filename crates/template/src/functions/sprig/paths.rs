@@ -63,7 +63,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
             Some(Value::Nil) => Err(Failure::new(
                 "runtime error: invalid memory address or nil pointer dereference",
             )),
-            Some(value) if value.kind() == Kind::String => Ok(print::display(&value)),
+            Some(value) if value.kind() == Kind::String => print::display(&value),
             Some(value) => {
                 let found = value.kind().name();
                 let message =

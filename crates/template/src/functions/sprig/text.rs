@@ -149,16 +149,15 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
             )
         },
     ),
-    Function::variadic("sprig_quote", &[], Type::Any, |_, args| {
+    Function::variadic("sprig_quote", &[], Type::Any, |context, args| {
         let quoted = args
             .all()
             .iter()
             .filter(|value| !matches!(value, Value::Nil));
-        Ok(quoted
-            .map(|value| print::quote(&text_of(value)))
-            .collect::<Vec<_>>()
-            .join(" ")
-            .into())
+        let quoted = quoted.map(|value| Ok(print::quote(&text_of(value)?)));
+        let quoted = quoted.collect::<Result<Vec<_>, Failure>>()?.join(" ");
+        context.reserve(quoted.len())?;
+        Ok(quoted.into())
     }),
     Function::variadic("sprig_squote", &[], Type::Any, |_, args| {
         let mut out = Vec::new();
@@ -171,18 +170,21 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
                 out.push(b' ');
             }
             out.push(b'\'');
-            out.extend_from_slice(&print::display(value));
+            out.extend_from_slice(&print::display(value)?);
             out.push(b'\'');
         }
         Ok(out.into())
     }),
-    Function::variadic("sprig_cat", &[], Type::Any, |_, args| {
+    Function::variadic("sprig_cat", &[], Type::Any, |context, args| {
         let shown = args
             .all()
             .iter()
             .filter(|value| !matches!(value, Value::Nil))
             .map(print::display);
-        Ok(shown.collect::<Vec<_>>().join(b" ".as_slice()).into())
+        let shown = shown.collect::<Result<Vec<_>, Failure>>()?;
+        let shown = shown.join(b" ".as_slice());
+        context.reserve(shown.len())?;
+        Ok(shown.into())
     }),
     Function::fixed("sprig_indent", INT_TEXT, |context, args| {
         indent(context, args.int(0), args.bytes(1), b"")
@@ -203,14 +205,14 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     Function::fixed("sprig_toString", &[Type::Any], |_, args| {
         Ok(match args.value(0) {
             Value::Text(text) | Value::Number(text) => Value::Text(text.clone()),
-            other => text_of(other).into(),
+            other => text_of(other)?.into(),
         })
     }),
     Function::fixed("sprig_toStrings", &[Type::Any], |_, args| {
-        Ok(Value::texts(texts_of(args.value(0))))
+        texts_of(args.value(0)).map(Value::texts)
     }),
     Function::fixed("sprig_join", &[Type::Text, Type::Any], |context, args| {
-        let texts = texts_of(args.value(1));
+        let texts = texts_of(args.value(1))?;
         let separators = args.bytes(0).len().saturating_mul(texts.len());
         context.reserve(
             texts
@@ -240,33 +242,33 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
     Function::fixed("sprig_sortAlpha", &[Type::Any], |_, args| {
         let mut texts = match args.value(0) {
             Value::List(_) => texts_of(args.value(0)),
-            other => vec![text_of(other)],
-        };
+            other => Ok(vec![text_of(other)?]),
+        }?;
         texts.sort_unstable();
         Ok(Value::texts(texts))
     }),
 ];
 
 /// The text that a value stands for: a text itself, what its `String` method gives, or as `%v` prints it.
-pub(in crate::functions) fn text_of(value: &Value) -> Text {
+pub(in crate::functions) fn text_of(value: &Value) -> Result<Text, Failure> {
     match value {
-        Value::Text(text) | Value::Number(text) => text.clone(),
-        Value::Object(object) => object.text().unwrap_or_else(|| print::display(value)),
+        Value::Text(text) | Value::Number(text) => Ok(text.clone()),
+        Value::Object(object) => object.text().map_or_else(|| print::display(value), Ok),
         other => print::display(other),
     }
 }
 
 /// The texts of a list's items save nil; a value that is no list is one text, nil is none.
-pub(in crate::functions) fn texts_of(value: &Value) -> Vec<Text> {
+pub(in crate::functions) fn texts_of(value: &Value) -> Result<Vec<Text>, Failure> {
     match value {
-        Value::Nil => Vec::new(),
+        Value::Nil => Ok(Vec::new()),
         Value::List(list) => list
             .items()
             .iter()
             .filter(|item| !matches!(item, Value::Nil))
             .map(text_of)
             .collect(),
-        other => vec![text_of(other)],
+        other => Ok(vec![text_of(other)?]),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Defaults, choices and questions about types, of sprig.
 
+use super::equality::deep_equals;
 use crate::go::{Arguments, Context, Failure, Function, Type, Value};
 
 pub(in crate::functions) const FUNCTIONS: &[Function] = &[
@@ -57,6 +58,6 @@ pub(in crate::functions) fn is_empty(value: &Value) -> bool {
     !value.is_true()
 }
 
-fn deep_equal(_: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure> {
-    Ok(args.value(0).deep_equals(args.value(1)).into())
+fn deep_equal(context: &mut Context<'_>, args: Arguments<'_>) -> Result<Value, Failure> {
+    deep_equals(context, args.value(0), args.value(1)).map(Value::from)
 }
