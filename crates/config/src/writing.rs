@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::duration;
 
+/// The bytes that most objects fit into.
+const USUAL_LENGTH: usize = 128;
+
 /// An object under construction: keys in the order in which they are put.
 #[derive(Debug, Default)]
 pub(crate) struct Object {
@@ -36,6 +39,9 @@ impl Object {
     }
 
     fn key(&mut self, key: &str) {
+        if self.members.is_empty() {
+            self.members.reserve(USUAL_LENGTH);
+        }
         self.members.push(',');
         push_quoted(&mut self.members, key);
         self.members.push(':');

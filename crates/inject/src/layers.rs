@@ -85,12 +85,14 @@ impl<'a> Layers<'a> {
 
     /// The value of an annotation that stands alone.
     pub(crate) fn get(&self, annotation: &Annotation) -> Option<Given<'a>> {
-        self.named(annotation.prefix, [annotation.name, "", ""])
+        self.named(annotation.prefix, |name| name.cmp(annotation.name))
     }
 
     /// The value of an annotation that a name follows.
     pub(crate) fn get_for(&self, annotation: &Annotation, name: &str) -> Option<Given<'a>> {
-        self.named(annotation.prefix, [annotation.name, "-", name])
+        self.named(annotation.prefix, |own| {
+            compare(own, [annotation.name, "-", name])
+        })
     }
 
     /// All values of a family, each with the name that follows, in the order of the names.
@@ -98,7 +100,9 @@ impl<'a> Layers<'a> {
         &'s self,
         annotation: &'s Annotation,
     ) -> impl Iterator<Item = (&'s str, Given<'a>)> + 's {
-        let (Ok(start) | Err(start)) = self.place(annotation.prefix, [annotation.name, "-", ""]);
+        let (Ok(start) | Err(start)) = self.place(annotation.prefix, |name| {
+            compare(name, [annotation.name, "-", ""])
+        });
         let from_start = self.given.get(start..).unwrap_or_default();
         from_start.iter().map_while(move |named| {
             let rest = named
@@ -127,16 +131,16 @@ impl<'a> Layers<'a> {
         std::mem::take(&mut self.findings)
     }
 
-    fn named(&self, prefix: Prefix, name: [&str; 3]) -> Option<Given<'a>> {
-        let place = self.place(prefix, name).ok()?;
+    fn named(&self, prefix: Prefix, by_name: impl Fn(&str) -> Ordering) -> Option<Given<'a>> {
+        let place = self.place(prefix, by_name).ok()?;
         self.given.get(place).map(|named| named.given)
     }
 
-    /// Where the annotation is whose name these parts make, or where it would go.
-    fn place(&self, prefix: Prefix, name: [&str; 3]) -> Result<usize, usize> {
+    /// Where the annotation is to which `by_name` says that a name is equal, or where it would go.
+    fn place(&self, prefix: Prefix, by_name: impl Fn(&str) -> Ordering) -> Result<usize, usize> {
         self.given.binary_search_by(|named| {
             let by_prefix = named.prefix.cmp(&prefix);
-            by_prefix.then_with(|| compare(named.name, name))
+            by_prefix.then_with(|| by_name(named.name))
         })
     }
 
@@ -145,7 +149,7 @@ impl<'a> Layers<'a> {
             return;
         };
         let given = Given { key, value, origin };
-        let place = match self.place(prefix, [name, "", ""]) {
+        let place = match self.place(prefix, |own| own.cmp(name)) {
             Ok(place) => place,
             Err(place) => {
                 let named = Named {

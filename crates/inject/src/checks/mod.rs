@@ -13,7 +13,7 @@ use crate::pod::Pod;
 use crate::report::{Report, Stage};
 use crate::review::Review;
 use crate::settings::{Flavour, Settings, Strictness};
-use crate::spec::{Placement, Source, Spec};
+use crate::spec::{Placement, Secret, Source, Spec};
 use crate::template_check::{TemplateCheck, TemplateText};
 use crate::vocabulary::{self, container, ours, secrets, switch, telemetry, vault};
 
@@ -196,6 +196,16 @@ fn note_native(spec: &Spec<'_>, layers: &Layers<'_>, report: &mut Report) {
     );
 }
 
+/// Whether a secret's template is the default one around a path that says nothing to a template's reader, so that
+/// it parses as it does for any other such path.
+fn is_plain_default(secret: &Secret<'_>) -> bool {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
+    secret.by_default_template
+        && (secret.left_delimiter, secret.right_delimiter) == ("{{", "}}")
+        && secret.path.bytes().all(is_plain)
+}
+
 fn check_templates(
     spec: &Spec<'_>,
     settings: &Settings,
@@ -206,6 +216,9 @@ fn check_templates(
         let Source::Contents(contents) = &secret.source else {
             continue;
         };
+        if is_plain_default(secret) {
+            continue;
+        }
         let text = TemplateText {
             destination: &secret.destination,
             contents,
