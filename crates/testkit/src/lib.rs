@@ -4,6 +4,7 @@
 //! - [`admission`]: what the API server does with a pod besides calling webhooks.
 //! - [`Cluster`]: a scripted Kubernetes API server.
 //! - [`Pod`]: what a kubelet does with a patched pod.
+//! - [`recorded`]: what the established injector answers, to compare with.
 //! - [`OpenBao`] and [`Postgres`]: those servers, each on a port and in a folder of its own.
 //!
 //! Everything is synchronous, panics with a sentence when the machine lacks something, and is gone
@@ -22,6 +23,7 @@ pub mod openbao;
 pub mod pod;
 pub mod postgres;
 pub mod process;
+pub mod recorded;
 pub mod scratch;
 pub mod tools;
 pub mod wait;

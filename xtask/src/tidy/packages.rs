@@ -54,7 +54,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "leasehold-inject",
         ours: &["leasehold-config"],
-        tests: &[],
+        tests: &["leasehold-testkit"],
         options: &[],
         never: PURE,
         not_direct: &["kube", "rand", "getrandom", "rustix"],
