@@ -1,7 +1,7 @@
 //! What configuration, flags and environment say that has no effect in this agent, each in a sentence: `run`
 //! logs them, `check-config` prints them. Keys that nobody knows are named where the configuration is read.
 
-use leasehold_config::{AgentConfig, Method, MethodKind, Part, Telemetry, TemplateConfig};
+use leasehold_config::{AgentConfig, Method, MethodKind, Part, Telemetry};
 
 use crate::environment::Environment;
 
@@ -52,7 +52,7 @@ pub fn without_effect(config: &AgentConfig, environment: &Environment) -> Vec<St
     said
 }
 
-fn of_blocks(config: &AgentConfig) -> [(bool, &'static str); 5] {
+fn of_blocks(config: &AgentConfig) -> [(bool, &'static str); 4] {
     let persist = config
         .cache
         .as_ref()
@@ -86,11 +86,6 @@ fn of_blocks(config: &AgentConfig) -> [(bool, &'static str); 5] {
         (
             consistent,
             "`enforce_consistency` and `when_inconsistent` have no effect: no such headers are sent",
-        ),
-        (
-            config.template_config.max_connections_per_host
-                != TemplateConfig::default().max_connections_per_host,
-            "`template_config.max_connections_per_host` has no effect: reads share one connection, and a further one is opened only beside a read that takes longer than a second",
         ),
     ]
 }

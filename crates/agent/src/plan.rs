@@ -1,7 +1,7 @@
 //! From a configuration to what the agent does: which logins, which templates, which rules. Everything is
 //! decided here once; nothing is read or sent.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use leasehold_config::{
     AgentConfig, DEFAULT_NOTIFY_TIMEOUT, Exec, ForeignLogin, Listener, Method, MethodKind, Mode,
@@ -211,7 +211,12 @@ pub fn plan(
             login.connection.connections = Connections::Closed;
         }
     }
+    let at_once = usize::try_from(config.template_config.max_connections_per_host);
+    let at_once = at_once.ok().and_then(NonZeroUsize::new);
     for login in &mut logins {
+        if let Some(at_once) = at_once {
+            login.connection.reads_at_once = at_once;
+        }
         complete(login, &stanza.notify);
     }
     Ok(Plan {

@@ -388,12 +388,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
         Followed,
     ),
     ("template_config", "lease_renewal_threshold = 0.7", Followed),
-    ("template_config", "max_connections_per_host = 10", Followed),
-    (
-        "template_config",
-        "max_connections_per_host = 3",
-        Named("`template_config.max_connections_per_host`"),
-    ),
+    ("template_config", "max_connections_per_host = 3", Followed),
     ("template_config", "bogus = 3", Named("bogus")),
     ("listener", r#"role = "metrics_only""#, Followed),
     ("listener", "require_request_header = true", Followed),

@@ -1,22 +1,26 @@
-//! One connection to a server: requests out, answers in, each bounded in time and size.
+//! One connection to a server: requests out, answers in, each bounded in time and size. How a request is sent and a
+//! redirect followed is the business of `sending`.
 //!
 //! There are no retries, no token and no cache of answers here; the agent's core decides
 //! about the first two.
 
+pub(crate) mod headers;
 mod http;
 mod raw;
+mod sending;
+mod turn;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use reqwest::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Method, Url};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use zeroize::Zeroizing;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use self::headers::{canonical_namespace, retry_after};
 use self::http::{Http, stamps};
 pub use self::raw::RawAnswer;
-use self::raw::append_wiping;
+use self::turn::Reads;
+pub use self::turn::Turn;
 use crate::answer::Secret;
 use crate::error::{Error, Failure, NoAnswer, Refusal, SetupError, Unusable};
 use crate::kv::Mounts;
@@ -24,11 +28,9 @@ use crate::pace::Pace;
 use crate::request::{Request, escape_path, escape_query};
 use crate::requests::{self, RequestCount, Requests};
 use crate::service::Service;
-use crate::settings::{Connections, Redirects, Settings, TlsSettings};
+use crate::settings::{Settings, TlsSettings};
 use crate::streaming::{self, BodyStream, OpenAnswer};
 
-/// How long a read waits for the one before it.
-const TURN: Duration = Duration::from_secs(1);
 /// A connection to a server. Copies share it.
 #[derive(Clone)]
 pub struct Client {
@@ -42,17 +44,11 @@ struct Inner {
     service: Option<Service>,
     http: RwLock<Http>,
     pace: Pace,
-    /// Held by a read, so that reads share one connection.
-    reading: Semaphore,
+    reads: Reads,
     mounts: Mutex<Mounts>,
     requests: Requests,
     /// Held while the server is asked for a mount, so that paths of one mount ask once.
     looking_up: tokio::sync::Mutex<()>,
-}
-
-/// The turn to read, given back when it is dropped; without a permit when it was not waited for any longer.
-pub struct Turn<'a> {
-    _permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Client {
@@ -69,7 +65,7 @@ impl Client {
                 service: lookup.map(|(host, file)| Service::new(host, file)),
                 base: settings.address.base(),
                 pace: Pace::new(settings.rate_limit),
-                reading: Semaphore::new(1),
+                reads: Reads::new(settings.reads_at_once),
                 settings,
                 http: RwLock::new(http),
                 mounts: Mutex::default(),
@@ -115,12 +111,7 @@ impl Client {
     /// Waits for the turn to read: reads go one after the other over one connection, unless the one before
     /// takes longer than a moment.
     pub async fn turn_to_read(&self) -> Turn<'_> {
-        Turn {
-            _permit: tokio::time::timeout(TURN, self.inner.reading.acquire())
-                .await
-                .ok()
-                .and_then(Result::ok),
-        }
+        self.inner.reads.turn().await
     }
 
     fn http(&self) -> RwLockReadGuard<'_, Http> {
@@ -364,113 +355,6 @@ impl Client {
         url
     }
 
-    async fn exchange(&self, request: &Request, url: &str) -> Result<RawAnswer, Failure> {
-        let response = self.head(request, url, None).await?;
-        self.receive(response).await
-    }
-
-    async fn head(
-        &self,
-        request: &Request,
-        url: &str,
-        mut body: Option<BodyStream>,
-    ) -> Result<reqwest::Response, Failure> {
-        let mut target = Url::parse(url).map_err(|_| Failure::NoAnswer {
-            why: NoAnswer::Other("the path gives no valid address".to_owned()),
-            source: None,
-        })?;
-        let headers = self.headers_of(request)?;
-        let mut followed = false;
-        let streamed = body.is_some();
-        if let Some(service) = &self.inner.service {
-            service.lead(&mut target).await;
-        }
-        loop {
-            let response = self
-                .send_once(request, &target, &headers, body.take())
-                .await?;
-            let status = response.status();
-            if !matches!(status.as_u16(), 301 | 302 | 307) {
-                return Ok(response);
-            }
-            let refuse = |why| Failure::Unusable {
-                status: status.as_u16(),
-                reason: Unusable::Redirect(why),
-            };
-            if self.inner.settings.redirects == Redirects::None {
-                return Err(refuse("following redirects is switched off"));
-            }
-            if streamed {
-                return Err(refuse("the request's body is too long to be kept for it"));
-            }
-            if followed {
-                return Err(refuse("it is the second in a row"));
-            }
-            let next = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|value| value.to_str().ok())
-                .and_then(|text| target.join(text).ok())
-                .ok_or_else(|| refuse("it has no usable address"))?;
-            if !matches!(next.scheme(), "http" | "https") {
-                return Err(refuse("its address is neither http nor https"));
-            }
-            if target.scheme() == "https" && next.scheme() != "https" {
-                return Err(refuse("it leads from https to http"));
-            }
-            target = next;
-            followed = true;
-        }
-    }
-
-    async fn send_once(
-        &self,
-        request: &Request,
-        target: &Url,
-        headers: &HeaderMap,
-        stream: Option<BodyStream>,
-    ) -> Result<reqwest::Response, Failure> {
-        let mut builder = self
-            .ready()
-            .request(request.method.clone(), target.clone())
-            .headers(headers.clone());
-        if let Some(stream) = stream {
-            builder = builder.body(reqwest::Body::wrap(stream));
-        } else if let Some(body) = &request.body {
-            builder = builder.body(body.0.to_vec());
-        }
-        builder.send().await.map_err(|error| self.no_answer(error))
-    }
-
-    async fn receive(&self, mut response: reqwest::Response) -> Result<RawAnswer, Failure> {
-        let limit = self.inner.settings.answer_limit;
-        let status = response.status().as_u16();
-        let too_large = || Failure::Unusable {
-            status,
-            reason: Unusable::TooLarge(limit),
-        };
-        let announced =
-            usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
-        if announced > limit {
-            return Err(too_large());
-        }
-        let headers = streaming::texts(response.headers());
-        let url = response.url().to_string();
-        let mut body = Zeroizing::new(Vec::with_capacity(announced));
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.no_answer(e))? {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            append_wiping(&mut body, &chunk);
-        }
-        Ok(RawAnswer {
-            status,
-            headers,
-            body,
-            url,
-        })
-    }
-
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let error = error.without_url();
         Failure::NoAnswer {
@@ -478,103 +362,10 @@ impl Client {
             source: Some(error),
         }
     }
-
-    fn headers_of(&self, request: &Request) -> Result<HeaderMap, Failure> {
-        let unfit = |what: &str| Failure::NoAnswer {
-            why: NoAnswer::Other(format!("{what} cannot be sent in a header")),
-            source: None,
-        };
-        let mut headers = HeaderMap::new();
-        for (name, value) in &request.headers {
-            let name = HeaderName::try_from(name.as_str()).map_err(|_| unfit("a header's name"))?;
-            let value = HeaderValue::try_from(value.as_str()).map_err(|_| unfit(name.as_str()))?;
-            headers.append(name, value);
-        }
-        headers.insert("x-vault-request", HeaderValue::from_static("true"));
-        if let Some(token) = &request.token {
-            let mut value =
-                HeaderValue::try_from(token.expose()).map_err(|_| unfit("the token"))?;
-            value.set_sensitive(true);
-            headers.insert("x-vault-token", value);
-        }
-        if let Some(namespace) = self.namespace_of(request) {
-            let value =
-                HeaderValue::try_from(namespace).map_err(|_| unfit("the namespace's name"))?;
-            headers.insert("x-vault-namespace", value);
-        }
-        if let Some(ttl) = request.wrap_ttl {
-            let value = HeaderValue::try_from(go_duration(ttl)).map_err(|_| unfit("the TTL"))?;
-            headers.insert("x-vault-wrap-ttl", value);
-        }
-        if self.inner.settings.connections == Connections::Closed {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(headers)
-    }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.inner.settings.address)
-    }
-}
-
-/// The pause that a header `Retry-After` asks for.
-pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
-    let seconds: u64 = header?.trim().parse().ok()?;
-    // A server cannot ask for more than an hour: nobody would wait for it.
-    Some(Duration::from_secs(seconds.min(3600)))
-}
-
-/// A namespace as the header wants it: no slash in front, one at the end.
-fn canonical_namespace(name: &str) -> Option<String> {
-    let bare = name.trim().trim_matches('/');
-    (!bare.is_empty() && bare != "root").then(|| format!("{bare}/"))
-}
-
-/// A duration as Go prints it, which is how the established agent sends it.
-pub(crate) fn go_duration(duration: Duration) -> String {
-    let whole = duration.as_secs();
-    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    let fraction = match duration.subsec_millis() {
-        0 => String::new(),
-        millis => format!(".{millis:03}").trim_end_matches('0').to_owned(),
-    };
-    if hours > 0 {
-        format!("{hours}h{minutes}m{seconds}{fraction}s")
-    } else if minutes > 0 {
-        format!("{minutes}m{seconds}{fraction}s")
-    } else {
-        format!("{seconds}{fraction}s")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_written_as_go_does() {
-        for (duration, text) in [
-            (Duration::from_secs(60), "1m0s"),
-            (Duration::from_secs(5), "5s"),
-            (Duration::from_secs(3661), "1h1m1s"),
-            (Duration::from_millis(1500), "1.5s"),
-        ] {
-            assert_eq!(go_duration(duration), text);
-        }
-    }
-
-    #[test]
-    fn namespaces_end_in_one_slash() {
-        for (name, canonical) in [
-            ("ns", Some("ns/")),
-            ("/a/b/", Some("a/b/")),
-            ("", None),
-            ("/", None),
-            ("root", None),
-        ] {
-            assert_eq!(canonical_namespace(name).as_deref(), canonical);
-        }
     }
 }

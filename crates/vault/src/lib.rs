@@ -46,8 +46,8 @@ pub use request::{Request, RequestBody};
 pub use requests::RequestCount;
 pub use reqwest::Method;
 pub use settings::{
-    ClientPair, Connections, DEFAULT_ANSWER_LIMIT, DEFAULT_TIMEOUT, PemSource, Redirects, Roots,
-    Settings, TlsSettings, Verification,
+    ClientPair, Connections, DEFAULT_ANSWER_LIMIT, DEFAULT_READS_AT_ONCE, DEFAULT_TIMEOUT,
+    PemSource, Redirects, Roots, Settings, TlsSettings, Verification,
 };
 pub use streaming::{BodySender, BodyStream, OpenAnswer};
 pub use tls::TlsError;

@@ -1,6 +1,7 @@
 //! What a connection to a server needs to know, gathered by the caller from its
 //! flags, environment and configuration.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest answer that is read, unless told otherwise, in bytes.
 pub const DEFAULT_ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+
+/// How many reads may be under way at once, unless told otherwise.
+pub const DEFAULT_READS_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 /// Everything about a connection; `Settings::new` gives the defaults.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub struct Settings {
     pub service_lookup: Option<PathBuf>,
     /// What becomes of a connection after its answer.
     pub connections: Connections,
+    /// How many reads may be under way at once.
+    pub reads_at_once: NonZeroUsize,
     /// How many requests may leave in a second (`VAULT_RATE_LIMIT`).
     pub rate_limit: Option<RateLimit>,
     /// The `User-Agent` header.
@@ -133,6 +139,7 @@ impl Settings {
             redirects: Redirects::default(),
             service_lookup: None,
             connections: Connections::default(),
+            reads_at_once: DEFAULT_READS_AT_ONCE,
             rate_limit: None,
             user_agent: concat!("leasehold/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

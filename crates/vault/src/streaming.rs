@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use reqwest::header::HeaderMap;
 use tokio::sync::mpsc;
 
-use crate::client::retry_after;
+use crate::client::headers::retry_after;
 use crate::error::Error;
 
 /// At most so many pieces are on their way.

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use leasehold_testkit::{
@@ -17,7 +18,10 @@ use leasehold_testkit::{
 };
 use rustix::process::Signal;
 
-use crate::place::{APP, DEADLINE, EVERY_SECOND, Place};
+use crate::{
+    between::{Between, Reaction, held},
+    place::{APP, DEADLINE, EVERY_SECOND, Place},
+};
 
 #[test]
 fn a_hang_up_takes_the_new_authority_and_level_and_leaves_templates_alone() {
@@ -136,4 +140,33 @@ fn ten_secrets_and_all_that_follows_share_one_connection() {
         place.requests("secret/data/app-9") >= 2
     });
     assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn no_read_goes_beside_a_slow_one_where_one_is_allowed() {
+    for (allowed, beside) in [(1, 0), (2, 1)] {
+        let place = Place::with_secret("one");
+        let between = Between::new(place.bao.port());
+        let (release, hold) = held();
+        between.on("/v1/secret/data/slow", move || Reaction::Hold(hold.clone()));
+        let slow = APP
+            .replace("data/app", "data/slow")
+            .replace("FOLDER/app", "FOLDER/slow");
+        let rest =
+            format!("{slow} {APP} template_config {{ max_connections_per_host = {allowed} }}");
+        place.configure_for(&between.address(), "config.hcl", &rest);
+        let _agent = place.start("config.hcl");
+        let count = || between.count("/v1/secret/data/app");
+        wait::until_true("the slow one is asked for", DEADLINE, || {
+            between.count("/v1/secret/data/slow") > 0
+        });
+        let before = count();
+        let begun = Instant::now();
+        wait::until_true("it has been slow for a while", DEADLINE, || {
+            begun.elapsed() > Duration::from_secs(2)
+        });
+        assert_eq!(count() - before, beside, "{allowed}");
+        drop(release);
+        place.await_file("app");
+    }
 }
