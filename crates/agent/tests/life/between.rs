@@ -164,8 +164,8 @@ pub(crate) fn held() -> (Sender<()>, Arc<Mutex<Receiver<()>>>) {
 }
 
 /// Head and body of the next request.
-fn request(
-    stream: &mut TcpStream,
+pub(crate) fn request(
+    stream: &mut impl Read,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<(String, Vec<u8>)>> {
     let end = loop {
@@ -188,7 +188,7 @@ fn request(
     Ok(Some((head, body)))
 }
 
-fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
+fn more(stream: &mut impl Read, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
     let mut chunk = [0; 8192];
     let read = stream.read(&mut chunk)?;
     buffer.extend_from_slice(&chunk[..read]);
@@ -203,13 +203,18 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn pass(stream: &mut TcpStream, upstream: u16, head: &str, body: &[u8]) -> std::io::Result<()> {
+    // The server ends each answer with its connection, so this one ends as well.
+    stream.write_all(&answer_of(upstream, head, body)?)?;
+    stream.shutdown(Shutdown::Both)
+}
+
+/// What the server on this port answers.
+pub(crate) fn answer_of(upstream: u16, head: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut server = TcpStream::connect(("127.0.0.1", upstream))?;
     let (first, rest) = head.split_once("\r\n").unwrap_or((head, ""));
     write!(server, "{first}\r\nConnection: close\r\n{rest}")?;
     server.write_all(body)?;
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
-    // The server ends each answer with its connection, so this one ends as well.
-    stream.write_all(&answer)?;
-    stream.shutdown(Shutdown::Both)
+    Ok(answer)
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod between;
+mod clock;
 mod commands;
 mod credentials;
 mod faults;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod listening;
 mod notifying;
 mod place;
+mod recovering;
 mod reloading;
 mod retrying;
 mod sinks;

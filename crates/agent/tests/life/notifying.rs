@@ -4,7 +4,8 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
-    process::Stdio,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
 };
 
 use leasehold_testkit::{process, wait};
@@ -149,6 +150,42 @@ fn a_process_that_is_not_there_is_reported_and_stops_nothing() {
     assert!(notice["failed"].as_u64().unwrap() >= 1, "{notice}");
     agent.signal(Signal::TERM);
     assert_eq!(agent.ends(), 0);
+}
+
+#[test]
+fn a_process_of_another_user_is_told_with_both_users_and_what_to_do() {
+    let place = Place::with_secret("one");
+    // Root makes a process of another user; who is not root finds the machine's first process, which is root's and
+    // minds no SIGWINCH.
+    let unique = format!("other-{}", std::process::id());
+    let (name, _other) = if process::is_root() {
+        let mut command = Command::new("sleep");
+        command.arg0(&unique).arg("120").uid(4242).gid(4242);
+        (unique, Some(Agent(command.spawn().unwrap())))
+    } else {
+        let first = fs::read_to_string("/proc/1/comm").unwrap();
+        (first.trim().to_owned(), None)
+    };
+    notify(&place, &format!("signal = \"SIGWINCH {name}\""));
+    // In a user namespace of its own the agent is nobody's master, not even where root runs the tests.
+    let mut command = process::guarded("unshare");
+    command
+        .args(["--user", "--map-root-user", "--"])
+        .args([env!("CARGO_BIN_EXE_leasehold-agent"), "run", "--config"])
+        .arg(place.path("config.hcl"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(place.path("log")).unwrap());
+    let agent = Agent(process::spawn(command).unwrap());
+    place.await_file("state/ready");
+    place.secret("two");
+    // The other user has no number in the agent's namespace.
+    place.await_log(" belongs to user 65534, which user 0, the agent's, may not signal: let both run as one user");
+    place.secret("three");
+    wait::until_true("the next value comes", DEADLINE, || {
+        place.file("app").as_deref() == Some("three")
+    });
+    agent.signal(Signal::TERM);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -15,7 +15,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::listening::exchange;
+use crate::{
+    between::{answer_of, request},
+    listening::exchange,
+};
 
 /// A certificate and its key.
 #[derive(Clone)]
@@ -87,6 +90,53 @@ fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ident
     }
 }
 
+/// Stands before the real server and shows a certificate that can be another one from one connection to the next;
+/// each answer ends with its connection.
+pub(crate) struct Front {
+    port: u16,
+    shown: Arc<Mutex<Arc<ServerConfig>>>,
+}
+
+impl Front {
+    /// Shows this certificate before the server on this port.
+    pub(crate) fn new(identity: &Identity, upstream: u16) -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let front = Self {
+            port: door.local_addr().unwrap().port(),
+            shown: Arc::new(Mutex::new(showing(identity))),
+        };
+        let shown = Arc::clone(&front.shown);
+        thread::spawn(move || {
+            for stream in door.incoming().flatten() {
+                let config = Arc::clone(&shown.lock().unwrap());
+                // A client that does not accept the certificate goes away in the middle.
+                thread::spawn(move || relay(stream, config, upstream).unwrap_or_default());
+            }
+        });
+        front
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Shows this certificate from the next connection on.
+    pub(crate) fn show(&self, identity: &Identity) {
+        *self.shown.lock().unwrap() = showing(identity);
+    }
+}
+
+fn relay(stream: TcpStream, config: Arc<ServerConfig>, upstream: u16) -> std::io::Result<()> {
+    let connection = ServerConnection::new(config).unwrap();
+    let mut stream = StreamOwned::new(connection, stream);
+    if let Some((head, body)) = request(&mut stream, &mut Vec::new())? {
+        stream.write_all(&answer_of(upstream, &head, &body)?)?;
+        stream.conn.send_close_notify();
+        stream.flush()?;
+    }
+    Ok(())
+}
+
 /// A server that shows this certificate and says nothing; its port.
 pub(crate) fn serve(identity: &Identity) -> u16 {
     serve_answering(identity, String::new())
@@ -94,15 +144,7 @@ pub(crate) fn serve(identity: &Identity) -> u16 {
 
 /// A server that shows this certificate and answers every request so; its port.
 pub(crate) fn serve_answering(identity: &Identity, answer: String) -> u16 {
-    let shown = client_certificate(identity);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(shown.chain, shown.key.clone_key())
-        .unwrap();
-    let config = Arc::new(config);
+    let config = showing(identity);
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = door.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -119,4 +161,15 @@ pub(crate) fn serve_answering(identity: &Identity, answer: String) -> u16 {
         }
     });
     port
+}
+
+fn showing(identity: &Identity) -> Arc<ServerConfig> {
+    let shown = client_certificate(identity);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(shown.chain, shown.key.clone_key());
+    Arc::new(config.unwrap())
 }
