@@ -1,14 +1,18 @@
 //! Where applications are answered: requests to Vault with the agent's token, metrics, readiness, and the request
-//! to end. How connections come in is the business of `door`, how bytes become requests of `http`, how they reach the
-//! server of `proxy`, how often of `tries`, and what is kept of answers of `cache`.
+//! to end. How connections come in is the business of `door`, how bytes become requests of `connection`, what becomes of
+//! those for the server of `proxy` and `delivery`, how often they are sent of `tries`, and what is kept of answers of
+//! `cache`.
 
+mod blanking;
 mod cache;
+mod connection;
+mod delivery;
 mod door;
 mod head;
-mod http;
 mod keeping;
 mod metrics;
 mod proxy;
+mod response;
 mod tls;
 mod tries;
 
@@ -30,9 +34,10 @@ use crate::{
     },
     listener::{
         cache::{Cache, Clear, Key},
+        connection::{Connection, Taken},
         head::HttpRequest,
-        http::{Connection, Fault, HttpResponse, Taken},
         proxy::{Passing, Reply},
+        response::{Fault, HttpResponse},
     },
     log::Log,
     session::Report,

@@ -1,20 +1,21 @@
 //! Answers with a lease, kept for equal requests of applications: what is kept, until when it is given out, and when
 //! its lease or token is due for renewal. Pure: moments and chance come in as arguments. Who sends renewals is the
-//! business of `keeping`.
+//! business of `keeping`; what ends them before their time, of `ending`; what makes two requests equal, of `key`.
 //!
 //! The rules are those of the established agent's lease cache. Kept are answers with a renewable lease whose token
 //! the agent manages (its own, or one that was made through the proxy), and renewable tokens that are orphans or
 //! children of a managed token. They go when they can no longer be renewed, when the token that they hang on goes,
 //! and when a revocation of them passes by.
 
+mod ending;
+mod key;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 
 use leasehold_vault::{LeaseId, Secret, SecretText, Token};
-use ring::digest;
-use zeroize::Zeroizing;
 
 use crate::{
     core::{
@@ -24,11 +25,11 @@ use crate::{
         lifetime,
         moment::Moment,
     },
-    listener::{
-        head::HttpRequest,
-        http::{self, HttpResponse},
-    },
+    listener::response::{self, HttpResponse},
 };
+
+pub(super) use self::{ending::Clear, key::Key};
+use self::{ending::canonical, key::Fingerprint};
 
 /// At most so many answers are kept.
 const LIMIT: usize = 1000;
@@ -37,17 +38,6 @@ const BYTES: usize = 8 * 1024 * 1024;
 /// The first and the longest pause after a renewal that was not answered.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-
-/// Stands for a token without showing it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fingerprint([u8; 32]);
-
-/// Names equal requests: a hash over method, path, query, headers, body and token, beside that of the token.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    request: Fingerprint,
-    token: Fingerprint,
-}
 
 /// What is renewed so that an answer stays good.
 #[derive(Clone)]
@@ -92,53 +82,6 @@ pub(super) struct Asked<'a> {
     pub(super) token: Option<&'a Token>,
 }
 
-/// Which answers are to go, as `cache-clear` names them.
-pub(super) enum Clear<'a> {
-    All,
-    Path { prefix: &'a str, namespace: &'a str },
-    Token(&'a str),
-    Accessor(&'a str),
-    Lease(&'a str),
-}
-
-impl Fingerprint {
-    pub(super) fn of(token: &str) -> Self {
-        Self::hash(&[token.as_bytes()])
-    }
-
-    fn hash(parts: &[&[u8]]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
-            context.update(&u64::try_from(part.len()).unwrap_or_default().to_be_bytes());
-            context.update(part);
-        }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Self(bytes)
-    }
-}
-
-impl Key {
-    pub(super) fn of(request: &HttpRequest, body: &[u8], token: Option<&Token>) -> Self {
-        let token = token.map(Token::expose).unwrap_or_default();
-        let mut parts: Vec<&[u8]> = vec![
-            request.method.as_bytes(),
-            request.path.as_bytes(),
-            request.query.as_bytes(),
-        ];
-        for (name, value) in &request.headers {
-            if name != "x-vault-token" {
-                parts.extend([name.as_bytes(), value.as_bytes()]);
-            }
-        }
-        parts.extend([body, token.as_bytes()]);
-        Self {
-            request: Fingerprint::hash(&parts),
-            token: Fingerprint::of(token),
-        }
-    }
-}
-
 impl Stored {
     /// The answer out of the cache, with its age.
     pub(super) fn response(&self, now: SystemTime) -> HttpResponse {
@@ -149,7 +92,7 @@ impl Stored {
             .as_secs();
         response.set("X-Cache", "HIT".to_owned());
         response.set("Age", age.to_string());
-        response.set("Date", http::date(now));
+        response.set("Date", response::date(now));
         response
     }
 
@@ -329,67 +272,6 @@ impl Cache {
         }
     }
 
-    pub(super) fn clear(&mut self, what: &Clear<'_>) {
-        match what {
-            Clear::All => {
-                self.rooted = false;
-                self.retain(|_, _| false);
-            }
-            Clear::Path { prefix, namespace } => {
-                let namespace = canonical(namespace);
-                self.retain(|_, stored| {
-                    stored.namespace != namespace || !stored.path.starts_with(prefix)
-                });
-            }
-            Clear::Token(token) => self.drop_token(Fingerprint::of(token)),
-            Clear::Accessor(accessor) => self.drop_accessor(accessor),
-            Clear::Lease(lease) => self.drop_leases(|id| id == *lease),
-        }
-    }
-
-    /// A revocation passed by; what it ended is given out no more.
-    pub(super) fn revoked(&mut self, path: &str, body: &[u8], bearer: Option<&Token>) {
-        let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-        let field = |name: &str| {
-            body.get(name)
-                .and_then(serde_json::Value::as_str)
-                .unwrap_or_default()
-        };
-        match path {
-            "auth/token/revoke" => self.drop_token(Fingerprint::of(field("token"))),
-            "auth/token/revoke-self" => {
-                if let Some(bearer) = bearer {
-                    self.drop_token(Fingerprint::of(bearer.expose()));
-                }
-            }
-            "auth/token/revoke-accessor" => self.drop_accessor(field("accessor")),
-            "auth/token/revoke-orphan" => self.drop_parent(Fingerprint::of(field("token"))),
-            "sys/leases/revoke" | "sys/revoke" => {
-                let lease = field("lease_id");
-                self.drop_leases(|id| id == lease);
-            }
-            _ => {
-                let rest = |starts: &[&str]| {
-                    starts
-                        .iter()
-                        .find_map(|start| path.strip_prefix(start))
-                        .map(str::to_owned)
-                };
-                let by_prefix = rest(&[
-                    "sys/leases/revoke-prefix/",
-                    "sys/leases/revoke-force/",
-                    "sys/revoke-prefix/",
-                    "sys/revoke-force/",
-                ]);
-                if let Some(prefix) = by_prefix {
-                    self.drop_leases(|id| id.starts_with(&prefix));
-                } else if let Some(lease) = rest(&["sys/leases/revoke/", "sys/revoke/"]) {
-                    self.drop_leases(|id| id == lease);
-                }
-            }
-        }
-    }
-
     fn sweep(&mut self, now: Moment) {
         let ended: Vec<Fingerprint> = self
             .entries
@@ -404,55 +286,6 @@ impl Cache {
         for token in ended {
             self.drop_token(token);
         }
-    }
-
-    fn drop_accessor(&mut self, accessor: &str) {
-        let named = self.entries.values().find_map(|stored| match &stored.held {
-            Held::Token(token) if stored.accessor.expose() == accessor => {
-                Some(Fingerprint::of(token.expose()))
-            }
-            _ => None,
-        });
-        if let Some(token) = named {
-            self.drop_token(token);
-        }
-    }
-
-    fn drop_leases(&mut self, named: impl Fn(&str) -> bool) {
-        self.retain(
-            |_, stored| !matches!(&stored.held, Held::Lease(lease, _) if named(lease.expose())),
-        );
-    }
-
-    /// A token is gone, and with it its leases and its children with theirs.
-    fn drop_token(&mut self, token: Fingerprint) {
-        self.rooted &= self.root != Some(token);
-        let mut gone = BTreeSet::from([token]);
-        loop {
-            let before = gone.len();
-            for (key, stored) in &self.entries {
-                if let Held::Token(child) = &stored.held
-                    && gone.contains(&key.token)
-                    && stored.root.is_some()
-                {
-                    gone.insert(Fingerprint::of(child.expose()));
-                }
-            }
-            if gone.len() == before {
-                break;
-            }
-        }
-        self.retain(|key, stored| {
-            !gone.contains(&key.token) && !gone.iter().any(|token| stored.holds_token(*token))
-        });
-    }
-
-    /// A token is gone, and its children live on as orphans.
-    fn drop_parent(&mut self, token: Fingerprint) {
-        self.retain(|key, stored| {
-            let is_lease = matches!(stored.held, Held::Lease(..));
-            !(stored.holds_token(token) || is_lease && key.token == token)
-        });
     }
 
     fn remove(&mut self, key: &Key) {
@@ -472,12 +305,6 @@ impl Cache {
     }
 }
 
-/// A namespace as it is compared: without slashes at its ends; `root` is none.
-fn canonical(namespace: &str) -> String {
-    let bare = namespace.trim_matches('/');
-    if bare == "root" { "" } else { bare }.to_owned()
-}
-
 fn is_orphan(body: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Form {
@@ -489,41 +316,6 @@ fn is_orphan(body: &[u8]) -> bool {
         orphan: bool,
     }
     serde_json::from_slice::<Form>(body).is_ok_and(|form| form.auth.orphan)
-}
-
-/// The body of an answer about the agent's own token, without what would let its reader use that token.
-pub(super) fn blanked(path: &str, body: &[u8], token: &Token) -> Option<Zeroizing<Vec<u8>>> {
-    #[derive(serde::Deserialize)]
-    struct Form {
-        auth: Option<Named>,
-        data: Option<Named>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Named {
-        #[serde(default)]
-        accessor: String,
-    }
-    let about_tokens = [
-        "auth/token/lookup-self",
-        "auth/token/lookup",
-        "auth/token/renew-self",
-        "auth/token/renew",
-    ];
-    let text = std::str::from_utf8(body).ok()?;
-    if !about_tokens.contains(&path) || !text.contains(token.expose()) {
-        return None;
-    }
-    let form: Form = serde_json::from_str(text).ok()?;
-    let accessors = [form.auth, form.data].map(|named| named.map(|named| named.accessor));
-    let mut text = Zeroizing::new(text.replace(&format!("\"{}\"", token.expose()), "\"\""));
-    for accessor in accessors
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-    {
-        text = Zeroizing::new(text.replace(&format!("\"{accessor}\""), "\"\""));
-    }
-    Some(Zeroizing::new(text.as_bytes().to_vec()))
 }
 
 #[cfg(test)]

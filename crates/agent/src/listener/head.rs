@@ -1,7 +1,7 @@
 //! The head of a request: read strictly, since what could be read in two ways is how requests are smuggled past
 //! somebody.
 
-use crate::listener::http::Fault;
+use crate::listener::response::Fault;
 
 /// The head of a request.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Whether an application's request is sent to the server once more, and after what pause: as the established agent's
 //! client does it, since applications were written for that. What may pass is tried again, for no longer than the
-//! application would have waited for one answer. How a request is sent is the business of `proxy`.
+//! application would have waited for one answer. How a request is sent is the business of `delivery`.
 
 use std::time::Duration;
 

@@ -30,6 +30,24 @@ impl World {
         Self { cache, own }
     }
 
+    /// With a lease of the agent's token, until the sixtieth second.
+    fn with_lease() -> (Self, Key) {
+        let mut world = Self::new();
+        let own = world.own.clone();
+        let key = world.lease("db/creds/a", &own);
+        (world, key)
+    }
+
+    /// With such a lease, a child of the agent's token, a lease of the child, and a child of the child.
+    fn with_family() -> (Self, [Key; 4]) {
+        let (mut world, lease) = Self::with_lease();
+        let own = world.own.clone();
+        let (made, child) = world.child("child", &own, false);
+        let below = world.lease("db/creds/b", &child);
+        let (grandchild, _) = world.child("grandchild", &child, false);
+        (world, [lease, made, below, grandchild])
+    }
+
     fn answer(&mut self, path: &str, bearer: &Token, body: &str, now: u64) -> Key {
         let key = key(path, bearer);
         let asked = Asked {
@@ -61,6 +79,10 @@ impl World {
     fn has(&mut self, key: Key) -> bool {
         self.cache.get(&key, at(1)).is_some()
     }
+
+    fn left<const COUNT: usize>(&mut self, keys: [Key; COUNT]) -> [bool; COUNT] {
+        keys.map(|key| self.has(key))
+    }
 }
 
 #[test]
@@ -91,9 +113,7 @@ fn keeps_leases_of_managed_tokens_and_tokens_made_by_them() {
 
 #[test]
 fn renews_at_two_thirds_until_the_server_no_longer_extends() {
-    let mut world = World::new();
-    let own = world.own.clone();
-    let key = world.lease("db/creds/a", &own);
+    let (mut world, key) = World::with_lease();
     assert_eq!(world.cache.wakes(), Some(at(40)));
     assert!(world.cache.due(at(39)).is_empty());
     assert_eq!(world.cache.due(at(40)).len(), 1);
@@ -116,9 +136,7 @@ fn renews_at_two_thirds_until_the_server_no_longer_extends() {
 #[test]
 fn a_refused_renewal_ends_the_giving_out_and_a_missing_one_is_tried_again() {
     let half = &mut Always(0.5);
-    let mut world = World::new();
-    let own = world.own.clone();
-    let key = world.lease("db/creds/a", &own);
+    let (mut world, key) = World::with_lease();
     world.cache.due(at(40));
     let away = Err(Failure::new(FailureKind::NoAnswer, "away"));
     world.cache.renewed(&key, at(40), &away, half);
@@ -135,18 +153,10 @@ fn a_refused_renewal_ends_the_giving_out_and_a_missing_one_is_tried_again() {
 #[test]
 fn what_hangs_on_a_token_goes_with_it() {
     let check = |path: &str, body: &str, bearer: &str, left: [bool; 4]| {
-        let mut world = World::new();
-        let own = world.own.clone();
-        let (made, child) = world.child("child", &own, false);
-        let keys = [
-            world.lease("db/creds/a", &own),
-            made,
-            world.lease("db/creds/b", &child),
-            world.child("grandchild", &child, false).0,
-        ];
+        let (mut world, keys) = World::with_family();
         let bearer = token(bearer);
         world.cache.revoked(path, body.as_bytes(), Some(&bearer));
-        assert_eq!(keys.map(|key| world.has(key)), left, "{path} {body}");
+        assert_eq!(world.left(keys), left, "{path} {body}");
     };
     let child = r#"{"token":"child"}"#;
     check(
@@ -205,56 +215,42 @@ fn what_hangs_on_a_token_goes_with_it() {
 
 #[test]
 fn a_new_token_of_the_agents_leaves_what_hung_on_the_old_to_its_end() {
-    let mut world = World::new();
-    let (own, other) = (world.own.clone(), token("other"));
-    let lease = world.lease("db/creds/a", &own);
-    let (made, child) = world.child("child", &own, false);
-    let below = world.lease("db/creds/b", &child);
+    let (mut world, family) = World::with_family();
+    let other = token("other");
     let (orphan, _) = world.child("orphan", &other, true);
     world.cache.follow(Some(&token("next")));
-    assert_eq!(
-        [lease, made, below, orphan].map(|key| world.has(key)),
-        [false, false, false, true]
-    );
+    assert_eq!(world.left(family), [false; 4]);
+    assert!(world.has(orphan));
 }
 
 #[test]
 fn clears_by_path_token_accessor_and_lease() {
-    let check = |what: Clear<'_>, left: [bool; 3]| {
-        let mut world = World::new();
-        let own = world.own.clone();
-        let (made, child) = world.child("child", &own, false);
-        let keys = [
-            world.lease("db/creds/a", &own),
-            made,
-            world.lease("db/creds/b", &child),
-        ];
+    let check = |what: Clear<'_>, left: [bool; 4]| {
+        let (mut world, keys) = World::with_family();
         world.cache.clear(&what);
-        assert_eq!(keys.map(|key| world.has(key)), left);
+        assert_eq!(world.left(keys), left);
     };
     let path = |prefix, namespace| Clear::Path { prefix, namespace };
-    check(path("/v1/db/", ""), [false, true, false]);
-    check(path("/v1/db/", "root/"), [false, true, false]);
-    check(path("/v1/db/", "team"), [true, true, true]);
-    check(Clear::Token("child"), [true, false, false]);
-    check(Clear::Accessor("of-child"), [true, false, false]);
-    check(Clear::Lease("db/creds/a/x"), [false, true, true]);
-    check(Clear::All, [false; 3]);
+    check(path("/v1/db/", ""), [false, true, false, true]);
+    check(path("/v1/db/", "root/"), [false, true, false, true]);
+    check(path("/v1/db/", "team"), [true; 4]);
+    check(Clear::Token("child"), [true, false, false, false]);
+    check(Clear::Accessor("of-child"), [true, false, false, false]);
+    check(Clear::Lease("db/creds/a/x"), [false, true, true, true]);
+    check(Clear::All, [false; 4]);
 }
 
 #[test]
 fn after_all_was_cleared_nothing_is_kept_until_the_next_login() {
     for what in [Clear::All, Clear::Token("agent")] {
-        let mut world = World::new();
+        let (mut world, before) = World::with_lease();
         let own = world.own.clone();
-        let before = world.lease("db/creds/a", &own);
         world.cache.clear(&what);
         world.cache.follow(Some(&own));
         let after = world.lease("db/creds/a", &own);
         let (made, child) = world.child("child", &own, false);
         let below = world.lease("db/creds/b", &child);
-        let keys = [before, after, made, below];
-        assert_eq!(keys.map(|key| world.has(key)), [false; 4]);
+        assert_eq!(world.left([before, after, made, below]), [false; 4]);
         assert_eq!(world.cache.wakes(), None, "nothing is renewed");
         let (orphan, _) = world.child("orphan", &own, true);
         assert!(world.has(orphan), "it hangs on nothing");
@@ -268,21 +264,4 @@ fn after_all_was_cleared_nothing_is_kept_until_the_next_login() {
     world.cache.clear(&Clear::Token("another"));
     let lease = world.lease("db/creds/a", &own);
     assert!(world.has(lease));
-}
-
-#[test]
-fn the_agents_token_is_not_in_what_an_application_reads_about_it() {
-    let own = token("s.agent");
-    let body = br#"{"data":{"id":"s.agent","accessor":"a1","ttl":5},"auth":null}"#;
-    let blank = blanked("auth/token/lookup-self", body, &own).unwrap();
-    assert_eq!(
-        &*blank,
-        br#"{"data":{"id":"","accessor":"","ttl":5},"auth":null}"#
-    );
-    let body = br#"{"auth":{"client_token":"s.agent","accessor":"a1"}}"#;
-    let blank = blanked("auth/token/renew-self", body, &own).unwrap();
-    assert_eq!(&*blank, br#"{"auth":{"client_token":"","accessor":""}}"#);
-    let other = br#"{"data":{"id":"s.other","accessor":"a1"}}"#;
-    assert!(blanked("auth/token/lookup-self", other, &own).is_none());
-    assert!(blanked("kv/data/a", body, &own).is_none());
 }

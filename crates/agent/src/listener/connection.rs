@@ -2,17 +2,14 @@
 //! taken in whole or piece by piece, and answers of both kinds. A whole server library would weigh more than the
 //! agent's own code. How a head is read is the business of `head`.
 
-use std::{
-    future::Future,
-    time::{Duration, SystemTime},
-};
+use std::{future::Future, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use crate::{
-    listener::head::{Framing, HttpRequest, parse_head},
-    log,
+use crate::listener::{
+    head::{Framing, HttpRequest, parse_head},
+    response::{Fault, HttpResponse, reason},
 };
 
 /// The longest head of a request, in bytes.
@@ -30,14 +27,6 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 /// A connection without a request is closed after this time.
 const IDLE_TIME: Duration = Duration::from_secs(300);
 
-/// An answer that is there whole.
-#[derive(Debug, Clone)]
-pub(super) struct HttpResponse {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Zeroizing<Vec<u8>>,
-}
-
 /// How much of a body is there.
 pub(super) enum Taken {
     /// All of it.
@@ -46,91 +35,12 @@ pub(super) enum Taken {
     Part(Zeroizing<Vec<u8>>),
 }
 
-/// What is wrong with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It is no HTTP/1.1.
-    Malformed,
-    /// Its head is too long.
-    HeadTooLarge,
-    /// Its body is too long to be answered here.
-    BodyTooLarge,
-    /// It did not come in time, or not whole.
-    Broken,
-}
-
 /// One connection.
 pub(super) struct Connection<S> {
     stream: S,
     buffer: Zeroizing<Vec<u8>>,
     /// What the body of the present request still lacks.
     framing: Framing,
-}
-
-impl HttpResponse {
-    pub(super) fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Zeroizing::default(),
-        }
-    }
-
-    pub(super) fn text(status: u16, kind: &str, text: String) -> Self {
-        let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
-        Self {
-            status,
-            headers,
-            body: Zeroizing::new(text.into_bytes()),
-        }
-    }
-
-    /// An error in the server's own form.
-    pub(super) fn errors(status: u16, errors: &[&str]) -> Self {
-        let text = serde_json::json!({ "errors": errors }).to_string();
-        Self::text(status, "application/json", text)
-    }
-
-    /// Sets a header in place of others of that name.
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        self.headers
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        self.headers.push((name.to_owned(), value));
-    }
-}
-
-impl Fault {
-    pub(super) fn response(self) -> HttpResponse {
-        match self {
-            Self::Malformed => HttpResponse::errors(400, &["the request is no HTTP/1.1"]),
-            Self::HeadTooLarge => HttpResponse::errors(431, &["the request's head is too large"]),
-            Self::BodyTooLarge => HttpResponse::errors(413, &["the request's body is too large"]),
-            Self::Broken => HttpResponse::errors(408, &["the request did not come whole in time"]),
-        }
-    }
-}
-
-/// The headers of an answer that are the server's to say, and not of one connection.
-pub(super) fn passed_on(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let own = [
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "keep-alive",
-    ];
-    headers
-        .iter()
-        .filter(|(name, _)| !own.contains(&name.as_str()))
-        .cloned()
-        .collect()
-}
-
-/// A moment as the `Date` header has it.
-pub(super) fn date(now: SystemTime) -> String {
-    log::http_date(
-        now.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -379,190 +289,5 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
-const fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Status",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run<T>(test: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(test)
-    }
-
-    /// Reads a whole request; its body beside it.
-    fn read(text: &str) -> Result<Option<(HttpRequest, Vec<u8>)>, Fault> {
-        run(async {
-            let (ours, mut theirs) = tokio::io::duplex(1 << 20);
-            theirs.write_all(text.as_bytes()).await.unwrap();
-            drop(theirs);
-            let mut connection = Connection::new(ours);
-            let Some(request) = connection.head().await? else {
-                return Ok(None);
-            };
-            match connection.body().await? {
-                Taken::Whole(body) => Ok(Some((request, body.to_vec()))),
-                Taken::Part(_) => Err(Fault::BodyTooLarge),
-            }
-        })
-    }
-
-    #[test]
-    fn reads_bodies_with_a_length_and_in_chunks() {
-        let (request, body) =
-            read("PUT /v1/a%20b?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcEXTRA")
-                .unwrap()
-                .unwrap();
-        assert_eq!(
-            (request.method.as_str(), request.path.as_str()),
-            ("PUT", "/v1/a%20b")
-        );
-        assert_eq!(request.query, "x=1");
-        assert_eq!(body, b"abc");
-        assert!(request.keeps_connection());
-        let (request, body) = read(
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
-        )
-        .unwrap()
-        .unwrap();
-        assert_eq!(body, b"abcde");
-        assert!(!request.keeps_connection());
-    }
-
-    #[test]
-    fn refuses_what_is_no_request_or_could_be_read_in_two_ways() {
-        for (text, fault) in [
-            ("hello\r\n\r\n", Fault::Malformed),
-            ("GET / HTTP/2\r\n\r\n", Fault::Malformed),
-            ("GET http://x/ HTTP/1.1\r\n\r\n", Fault::Malformed),
-            ("GET / HTTP/1.1\r\nbroken\r\n\r\n", Fault::Malformed),
-            ("GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", Fault::Malformed),
-            (
-                "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-                Fault::Malformed,
-            ),
-            (
-                "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Fault::Malformed,
-            ),
-            (
-                "GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\nx",
-                Fault::Malformed,
-            ),
-            (
-                "GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-                Fault::Malformed,
-            ),
-            (
-                "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
-                Fault::Malformed,
-            ),
-            (
-                "GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabc",
-                Fault::Broken,
-            ),
-            ("GET / HTTP/1.1\r\nHost", Fault::Broken),
-        ] {
-            assert_eq!(read(text).unwrap_err(), fault, "{text:?}");
-        }
-        assert!(read("").unwrap().is_none());
-        assert_eq!(
-            read(&format!("GET /{} HTTP/1.1", "x".repeat(70_000))).unwrap_err(),
-            Fault::HeadTooLarge
-        );
-    }
-
-    #[test]
-    fn a_long_body_is_given_out_piece_by_piece() {
-        let size = WHOLE_LIMIT * 3;
-        run(async {
-            let (ours, mut theirs) = tokio::io::duplex(4096);
-            let sending = async {
-                let head = format!("PUT / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n");
-                theirs.write_all(head.as_bytes()).await.unwrap();
-                for _ in 0..size / 1024 {
-                    theirs.write_all(&[7; 1024]).await.unwrap();
-                }
-                theirs
-            };
-            let taking = async {
-                let mut connection = Connection::new(ours);
-                connection.head().await.unwrap().unwrap();
-                let Ok(Taken::Part(first)) = connection.body().await else {
-                    panic!("it is no whole body");
-                };
-                let mut taken = first.len();
-                while let Some(piece) = connection.next_piece().await.unwrap() {
-                    assert!(piece.len() <= PIECE);
-                    taken += piece.len();
-                }
-                taken
-            };
-            let (_open, taken) = tokio::join!(sending, taking);
-            assert_eq!(taken, size);
-        });
-    }
-
-    #[test]
-    fn a_client_that_has_gone_is_noticed_and_one_that_goes_on_is_not_lost() {
-        run(async {
-            let (ours, mut theirs) = tokio::io::duplex(4096);
-            let mut connection = Connection::new(ours);
-            let request = b"GET /next HTTP/1.1\r\n\r\n";
-            theirs.write_all(request).await.unwrap();
-            let waited = tokio::time::timeout(Duration::from_secs(1), connection.left()).await;
-            assert!(waited.is_err(), "it is there");
-            drop(theirs);
-            connection.left().await;
-            let next = connection.head().await.unwrap().unwrap();
-            assert_eq!(next.path, "/next");
-        });
-    }
-
-    #[test]
-    fn who_sends_or_takes_a_byte_now_and_then_is_left() {
-        run(async {
-            let (ours, mut theirs) = tokio::io::duplex(64);
-            let slow = async {
-                for byte in b"GET / HTTP/1.1\r\nX: yyyyyyyy" {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    if theirs.write_all(&[*byte]).await.is_err() {
-                        break;
-                    }
-                }
-                theirs
-            };
-            let mut connection = Connection::new(ours);
-            let begun = tokio::time::Instant::now();
-            let (head, _open) = tokio::join!(connection.head(), slow);
-            assert_eq!(head.unwrap_err(), Fault::Broken);
-            let waited = begun.elapsed();
-            assert!(waited >= HEAD_TIME && waited < HEAD_TIME * 3, "{waited:?}");
-            // Nobody reads, so the pipe fills up.
-            let failed = connection.write_bytes(&[0; 1024]).await.unwrap_err();
-            assert_eq!(failed.kind(), std::io::ErrorKind::TimedOut);
-        });
-    }
-}
+mod tests;
