@@ -10,7 +10,8 @@ use crate::server::Server;
 use crate::stanza::Leasehold;
 use crate::supervisor::Exec;
 use crate::telemetry::Telemetry;
-use crate::template::{EnvTemplate, Template, TemplateConfig};
+use crate::template::{EnvTemplate, Template};
+use crate::template_config::TemplateConfig;
 use crate::writing::Object;
 use crate::{syntax, validation};
 

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::auto_auth::{Method, MethodConfig, MethodKind};
+use crate::method::{Method, MethodConfig};
+use crate::method_kind::MethodKind;
 
 /// A login that needs Vault's own agent. Its text is the method as a sentence names it, such as
 /// ``` `aws` of type `ec2` ```.

@@ -11,30 +11,33 @@
 
 mod agent_config;
 mod auto_auth;
+mod command;
 pub mod duration;
 mod error;
 mod foreign;
 mod listener;
 mod log;
+mod method;
+mod method_kind;
 mod notify;
 mod proxy;
 mod reading;
 mod server;
 mod signal;
+mod sink;
 mod stanza;
 mod supervisor;
 mod syntax;
 mod telemetry;
 mod template;
+mod template_config;
 mod validation;
 mod writing;
 pub mod written;
 
 pub use agent_config::{AgentConfig, Parsed, Part, load, merge, parse, to_json};
-pub use auto_auth::{
-    AutoAuth, DEFAULT_MAX_BACKOFF, DEFAULT_MIN_BACKOFF, DEFAULT_SINK_MODE, Method, MethodConfig,
-    MethodKind, Sink, SinkEncryption,
-};
+pub use auto_auth::AutoAuth;
+pub use command::{ChangeCommand, Command, CommandEnvironment, DEFAULT_COMMAND_TIMEOUT};
 pub use error::{ConfigError, Finding, Syntax};
 pub use foreign::ForeignLogin;
 pub use listener::{
@@ -42,16 +45,20 @@ pub use listener::{
     SocketOwner, UnixSocket,
 };
 pub use log::{Log, LogFormat, LogLevel};
+pub use method::{DEFAULT_MAX_BACKOFF, DEFAULT_MIN_BACKOFF, Method, MethodConfig};
+pub use method_kind::MethodKind;
 pub use notify::{
     DEFAULT_NOTIFY_TIMEOUT, LONGEST_SPLAY, LocalRequest, Notify, NotifyError, ProcessSignal,
 };
 pub use proxy::{ApiProxy, Cache, Consistency, Persist, UseAutoAuthToken, WhenInconsistent};
 pub use server::{DEFAULT_NUM_RETRIES, Server};
 pub use signal::Signal;
+pub use sink::{DEFAULT_SINK_MODE, Sink, SinkEncryption};
 pub use stanza::{Leasehold, Login, Mode};
 pub use supervisor::{Exec, Restart};
 pub use telemetry::{Telemetry, TelemetryKey, TelemetryKind, TelemetryValue};
 pub use template::{
-    ChangeCommand, Command, CommandEnvironment, DEFAULT_COMMAND_TIMEOUT, DEFAULT_LEFT_DELIMITER,
-    DEFAULT_RIGHT_DELIMITER, EnvTemplate, Language, Template, TemplateConfig, TemplateSource, Wait,
+    DEFAULT_LEFT_DELIMITER, DEFAULT_RIGHT_DELIMITER, EnvTemplate, Language, Template,
+    TemplateSource, Wait,
 };
+pub use template_config::TemplateConfig;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auto_auth::Method;
+use crate::method::Method;
 use crate::notify::Notify;
 use crate::reading::{Block, Unknown};
 use crate::server::Server;

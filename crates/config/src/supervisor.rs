@@ -1,8 +1,8 @@
 //! The `exec` block: the process that the agent starts with secrets in its environment.
 
+use crate::command::Command;
 use crate::reading::{Block, Unknown};
 use crate::signal::Signal;
-use crate::template::Command;
 use crate::writing::Object;
 
 /// The block `exec`.

@@ -1,19 +1,17 @@
-//! `template`, `env_template` and `template_config`: what is rendered, where to, and what follows.
+//! `template` and `env_template`: what is rendered, where to, and what follows.
 //!
 //! The template language itself is not looked at here.
 
 use std::time::Duration;
 
+use crate::command::{ChangeCommand, DEFAULT_COMMAND_TIMEOUT};
 use crate::reading::{Block, Unknown};
-use crate::signal::Signal;
 use crate::writing::Object;
 
 /// Left delimiter of an action when the template names none.
 pub const DEFAULT_LEFT_DELIMITER: &str = "{{";
 /// Right delimiter of an action when the template names none.
 pub const DEFAULT_RIGHT_DELIMITER: &str = "}}";
-/// How long a command may run when the template names no limit.
-pub const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One `template` block.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,47 +77,6 @@ impl Default for Language {
     }
 }
 
-/// What runs after a file changed: `command`, or the block `exec` with more to say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChangeCommand {
-    /// What is run.
-    pub command: Command,
-    /// How long it may run.
-    pub timeout: Duration,
-    /// Its environment.
-    pub environment: CommandEnvironment,
-    /// The signal that ends it.
-    pub kill_signal: Signal,
-    /// How long it may take to end before it is killed.
-    pub kill_timeout: Duration,
-    /// The signal that is sent in place of a restart.
-    pub reload_signal: Option<Signal>,
-    /// A random pause of at most this long comes before the signal that ends it.
-    pub splay: Duration,
-}
-
-/// A program with its arguments, or a line for the shell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Run directly; the first is the program. Never empty.
-    Program(Vec<String>),
-    /// Run by `sh -c`: a single text with blanks in it.
-    Shell(String),
-}
-
-/// The environment of a command.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CommandEnvironment {
-    /// Starts from nothing instead of from the agent's own environment.
-    pub pristine: bool,
-    /// Further variables as `NAME=value`.
-    pub custom: Vec<String>,
-    /// Patterns of the variables that are handed on; empty means all.
-    pub allowlist: Vec<String>,
-    /// Patterns of the variables that are not handed on; they come before the allowed ones.
-    pub denylist: Vec<String>,
-}
-
 /// How long changes must have been quiet before a rendering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
@@ -140,30 +97,6 @@ pub struct EnvTemplate {
     pub language: Language,
     /// Whether a failure of this template is an error of the pass, or only logged.
     pub error_fatal: bool,
-}
-
-/// The block `template_config`: what holds for all templates.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TemplateConfig {
-    /// A template error that outlives its retries ends the agent.
-    pub exit_on_retry_failure: bool,
-    /// The pause between two reads of a secret that has no lease.
-    pub static_secret_render_interval: Duration,
-    /// At most so many connections to one server.
-    pub max_connections_per_host: u32,
-    /// The share of a lease after which a secret that cannot be renewed is read again.
-    pub lease_renewal_threshold: f64,
-}
-
-impl Default for TemplateConfig {
-    fn default() -> Self {
-        Self {
-            exit_on_retry_failure: false,
-            static_secret_render_interval: Duration::from_secs(300),
-            max_connections_per_host: 10,
-            lease_renewal_threshold: 0.9,
-        }
-    }
 }
 
 impl Template {
@@ -333,129 +266,6 @@ impl Language {
     }
 }
 
-impl ChangeCommand {
-    fn new(command: Command) -> Self {
-        Self {
-            command,
-            timeout: DEFAULT_COMMAND_TIMEOUT,
-            environment: CommandEnvironment::default(),
-            kill_signal: Signal::INTERRUPT,
-            kill_timeout: DEFAULT_COMMAND_TIMEOUT,
-            reload_signal: None,
-            splay: Duration::ZERO,
-        }
-    }
-
-    /// The command of a template: the block `exec` comes before the key `command`.
-    fn read(block: &Block<'_>) -> Option<Self> {
-        let plain = Command::read(block, "command");
-        let plain_timeout = block.duration("command_timeout");
-        let mut change = plain.map(Self::new);
-        if let (Some(change), Some(timeout)) = (&mut change, plain_timeout) {
-            change.timeout = timeout;
-        }
-        let Some(exec) = block.block("exec") else {
-            return change;
-        };
-        let command = Command::read(&exec, "command");
-        let enabled = exec.flag("enabled").unwrap_or(true);
-        if let Some(command) = command {
-            change = Some(Self::new(command));
-        }
-        let timeout = exec.duration("timeout");
-        let kill_signal = Signal::read(&exec, "kill_signal");
-        let kill_timeout = exec.duration("kill_timeout");
-        let reload_signal = Signal::read(&exec, "reload_signal");
-        let splay = exec.duration("splay");
-        let environment = exec.block("env").map(|env| CommandEnvironment::read(&env));
-        exec.finish(Unknown::Refused);
-        if let Some(change) = &mut change {
-            change.timeout = timeout.unwrap_or(change.timeout);
-            change.kill_signal = kill_signal.unwrap_or(change.kill_signal);
-            change.kill_timeout = kill_timeout.unwrap_or(change.kill_timeout);
-            change.reload_signal = reload_signal;
-            change.splay = splay.unwrap_or_default();
-            change.environment = environment.unwrap_or_default();
-        }
-        change.filter(|_| enabled)
-    }
-
-    fn is_simple(&self) -> bool {
-        let mut simple = Self::new(self.command.clone());
-        simple.timeout = self.timeout;
-        *self == simple
-    }
-
-    fn write(&self) -> Object {
-        let mut object = Object::default();
-        object.put("command", self.command.write());
-        object.duration("timeout", Some(self.timeout));
-        object.text("kill_signal", self.kill_signal.name());
-        object.duration("kill_timeout", Some(self.kill_timeout));
-        object.some_text("reload_signal", self.reload_signal.map(Signal::name));
-        object.duration("splay", (!self.splay.is_zero()).then_some(self.splay));
-        if self.environment != CommandEnvironment::default() {
-            let mut env = Object::default();
-            env.flag("pristine", self.environment.pristine);
-            env.texts("custom", &self.environment.custom);
-            env.texts("allowlist", &self.environment.allowlist);
-            env.texts("denylist", &self.environment.denylist);
-            object.object("env", Some(env));
-        }
-        object
-    }
-}
-
-impl Command {
-    /// Reads a text or a list; `None` for nothing at all.
-    pub(crate) fn read(block: &Block<'_>, key: &str) -> Option<Self> {
-        let mut words = block.words(key);
-        match (words.len(), words.first()) {
-            (0, _) | (_, None) => None,
-            (1, Some(line)) if line.trim().is_empty() => None,
-            (1, Some(line)) if line.trim().contains(char::is_whitespace) => {
-                Some(Self::Shell(words.remove(0)))
-            }
-            (1, Some(line)) => Some(Self::Program(vec![line.trim().to_owned()])),
-            (_, Some(program)) if program.is_empty() => {
-                block.refuse(
-                    key,
-                    "begins with an empty text; the program to run is needed",
-                );
-                None
-            }
-            _ => Some(Self::Program(words)),
-        }
-    }
-
-    pub(crate) fn write(&self) -> String {
-        match self {
-            Self::Shell(line) => crate::writing::quoted(line),
-            Self::Program(words) => match words.as_slice() {
-                [program] => crate::writing::quoted(program),
-                words => crate::writing::array(words.iter().map(|w| crate::writing::quoted(w))),
-            },
-        }
-    }
-}
-
-impl CommandEnvironment {
-    fn read(block: &Block<'_>) -> Self {
-        let mut allowlist = block.texts("allowlist");
-        allowlist.extend(block.texts("whitelist"));
-        let mut denylist = block.texts("denylist");
-        denylist.extend(block.texts("blacklist"));
-        let environment = Self {
-            pristine: block.flag("pristine").unwrap_or_default(),
-            custom: block.words("custom"),
-            allowlist,
-            denylist,
-        };
-        block.finish(Unknown::Refused);
-        environment
-    }
-}
-
 impl Wait {
     fn read(block: &Block<'_>) -> Option<Self> {
         // The short form is `min:max`, or `min` alone.
@@ -510,54 +320,6 @@ impl Wait {
         let mut object = Object::default();
         object.duration("min", Some(self.min));
         object.duration("max", Some(self.max));
-        object
-    }
-}
-
-impl TemplateConfig {
-    pub(crate) fn read(block: &Block<'_>) -> Self {
-        let default = Self::default();
-        let config = Self {
-            exit_on_retry_failure: block.flag("exit_on_retry_failure").unwrap_or_default(),
-            static_secret_render_interval: block
-                .duration("static_secret_render_interval")
-                .filter(|interval| !interval.is_zero())
-                .unwrap_or(default.static_secret_render_interval),
-            max_connections_per_host: block
-                .whole("max_connections_per_host", 0, i64::from(u32::MAX))
-                .and_then(|n| u32::try_from(n).ok())
-                .filter(|n| *n > 0)
-                .unwrap_or(default.max_connections_per_host),
-            lease_renewal_threshold: block
-                .fraction("lease_renewal_threshold")
-                .unwrap_or(default.lease_renewal_threshold),
-        };
-        block.finish(Unknown::Warned);
-        config
-    }
-
-    pub(crate) fn write(&self) -> Object {
-        let default = Self::default();
-        let mut object = Object::default();
-        object.put(
-            "exit_on_retry_failure",
-            self.exit_on_retry_failure.to_string(),
-        );
-        let interval = self.static_secret_render_interval;
-        object.duration(
-            "static_secret_render_interval",
-            (interval != default.static_secret_render_interval).then_some(interval),
-        );
-        let connections = self.max_connections_per_host;
-        object.number(
-            "max_connections_per_host",
-            (connections != default.max_connections_per_host).then_some(connections),
-        );
-        let threshold = self.lease_renewal_threshold;
-        object.number(
-            "lease_renewal_threshold",
-            (threshold.to_bits() != default.lease_renewal_threshold.to_bits()).then_some(threshold),
-        );
         object
     }
 }

@@ -5,7 +5,7 @@
 //! another make gets must be what was annotated. So nothing here is interpreted. To learn whether
 //! an agent will accept it, read the result with [`crate::load`].
 
-use crate::auto_auth::MethodConfig;
+use crate::method::MethodConfig;
 use crate::stanza::Leasehold;
 use crate::telemetry::{TelemetryKey, TelemetryValue};
 use crate::writing::Object;
