@@ -1,21 +1,11 @@
 //! The agent as a program: signals first, then configuration, then one loop that waits for reports, alarms and
 //! signals, and at the end an orderly leaving. Decisions are made in `core`, one login's work in `session`.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::Path,
-    process::ExitCode,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, process::ExitCode, rc::Rc};
 
-use leasehold_vault::{Sign, TlsSettings};
+use leasehold_vault::TlsSettings;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc::{self, UnboundedReceiver},
-};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::{
     clock::{self, Alarm},
@@ -23,7 +13,6 @@ use crate::{
         chance::Spread,
         machine::Rule,
         message::{Event, Leave, Stop},
-        moment::Moment,
     },
     environment::Environment,
     exit::ExitStatus,
@@ -39,22 +28,14 @@ use crate::{
     volume::{self, Placing},
 };
 
-const AGENT: &str = "agent";
-/// How long the agent may take to revoke what it holds.
-const LEAVING_TIME: Duration = Duration::from_secs(1);
-/// Where the kubelet picks up the last words of a container.
-const LAST_WORDS: &str = "/dev/termination-log";
+mod credentials;
+mod leaving;
+mod signals;
 
-/// The signals that matter. Made before anything else, so that none is lost.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    hang_up: Signal,
-    user_1: Signal,
-    user_2: Signal,
-    child: Signal,
-}
+use self::credentials::CredentialsWatch;
+pub use self::{leaving::last_words, signals::Signals};
+
+const AGENT: &str = "agent";
 
 /// Why the agent cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -81,36 +62,6 @@ enum Happening {
     Quit,
     ChildEnded,
     Nothing,
-}
-
-impl Signals {
-    /// Installs the handlers; needs a running event loop.
-    ///
-    /// # Errors
-    /// The kernel refuses one.
-    pub fn install() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hang_up: signal(SignalKind::hangup())?,
-            user_1: signal(SignalKind::user_defined1())?,
-            user_2: signal(SignalKind::user_defined2())?,
-            child: signal(SignalKind::child())?,
-        })
-    }
-
-    async fn next(&mut self) -> Happening {
-        tokio::select! {
-            _ = self.terminate.recv() => Happening::Stop,
-            _ = self.interrupt.recv() => Happening::Stop,
-            _ = self.quit.recv() => Happening::Quit,
-            _ = self.hang_up.recv() => Happening::Reload,
-            _ = self.user_1.recv() => Happening::Nothing,
-            _ = self.user_2.recv() => Happening::Nothing,
-            _ = self.child.recv() => Happening::ChildEnded,
-        }
-    }
 }
 
 /// What a configuration that was read anew says about the certificates of each login's connection, by the
@@ -238,15 +189,6 @@ struct Agent {
     supervisor: Option<Supervisor>,
 }
 
-/// A sign of new credentials that is looked at from time to time.
-struct CredentialsWatch {
-    session: usize,
-    sign: Sign,
-    period: Duration,
-    look: Moment,
-    seen: Option<Vec<u8>>,
-}
-
 impl Agent {
     async fn work(
         &mut self,
@@ -255,21 +197,8 @@ impl Agent {
         reload: &mut impl FnMut(&Log) -> Option<Reloaded>,
     ) -> Result<Leave, AgentError> {
         for (number, session) in self.sessions.iter_mut().enumerate() {
-            if let Some(watched) = session.watched() {
-                // Looking faster than every three seconds would cost more wake-ups than a new login gains.
-                let period = watched.period.max(Duration::from_secs(3));
-                let seen = match &watched.sign {
-                    Sign::File(path) => std::fs::read(path).ok(),
-                    Sign::Sources => None,
-                };
-                self.credentials.push(CredentialsWatch {
-                    session: number,
-                    sign: watched.sign,
-                    period,
-                    look: clock::now() + period,
-                    seen,
-                });
-            }
+            self.credentials
+                .extend(CredentialsWatch::of(number, session));
             session.start();
         }
         loop {
@@ -380,31 +309,6 @@ impl Agent {
             .then(|| wishes.first().map(|leave| (*leave).clone()))?
     }
 
-    fn look_at_credentials(&mut self) {
-        let now = clock::now();
-        for watch in self
-            .credentials
-            .iter_mut()
-            .filter(|watch| watch.look <= now)
-        {
-            watch.look = now + watch.period;
-            let Some(session) = self.sessions.get_mut(watch.session) else {
-                continue;
-            };
-            match &watch.sign {
-                Sign::Sources => session.ask_for_credentials(),
-                Sign::File(path) => {
-                    let found = std::fs::read(path).ok();
-                    // A file that has gone was read and removed, by us or on purpose; only new content counts.
-                    if found.is_some() && found != watch.seen {
-                        watch.seen = found;
-                        session.take(Event::CredentialsChanged);
-                    }
-                }
-            }
-        }
-    }
-
     /// As the first process of a container the agent inherits orphans, and nobody else would bury them.
     fn reap(&self) {
         if !self.is_first_process {
@@ -415,90 +319,6 @@ impl Agent {
             // Our own children are waited for by those who started them.
             if !self.children.has(pid) {
                 let _ = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG);
-            }
-        }
-    }
-
-    async fn end(&mut self, leave: &Leave, signals: &mut Signals) -> ExitStatus {
-        let words = leave
-            .failure
-            .as_ref()
-            .or_else(|| self.sessions.iter().find_map(Session::trouble));
-        if let Some(failure) = words {
-            last_words(&failure.text);
-        }
-        if let Some(failure) = &leave.failure {
-            self.log.error(AGENT, format!("the agent ends: {failure}"));
-        }
-        let leaving = async {
-            if let Some(supervisor) = &self.supervisor {
-                supervisor.stop().await;
-            }
-            self.revoke().await;
-        };
-        tokio::select! {
-            () = leaving => {}
-            // A second signal means now.
-            happening = signals.next() => if matches!(happening, Happening::Stop) {},
-        }
-        match leave.status {
-            0 => ExitStatus::Done,
-            1 => ExitStatus::Failed,
-            status => ExitStatus::Child(status),
-        }
-    }
-
-    /// Revokes every token that a login wants revoked, all at once and within the time there is.
-    async fn revoke(&self) {
-        let begun = Instant::now();
-        let mut calls = tokio::task::JoinSet::new();
-        for session in &self.sessions {
-            let generations = session
-                .leave()
-                .map(|leave| leave.revoke.clone())
-                .unwrap_or_default();
-            if !generations.is_empty()
-                && self.hands_over == Rule::Off
-                && let Some(state) = &self.state
-            {
-                state.forget(session.name());
-            }
-            for generation in generations {
-                let Some(token) = session.token_of(generation).cloned() else {
-                    continue;
-                };
-                let client = session.client().clone();
-                calls.spawn(async move { client.revoke_self(&token).await });
-            }
-        }
-        let mut failed = None;
-        let revoked = calls.len();
-        let all = async {
-            while let Some(call) = calls.join_next().await {
-                if let Ok(Err(error)) = call {
-                    failed = Some(error.to_string());
-                }
-            }
-        };
-        let in_time = tokio::time::timeout(LEAVING_TIME, all).await.is_ok();
-        match (revoked, in_time, failed) {
-            (0, ..) => {}
-            (_, false, _) => self.log.warn(
-                AGENT,
-                "the server did not revoke the token in time; token and leases end by their TTLs",
-            ),
-            (_, true, Some(error)) => self.log.warn(
-                AGENT,
-                format!(
-                    "the token could not be revoked, it and its leases end by their TTLs: {error}"
-                ),
-            ),
-            (_, true, None) => {
-                let took = begun.elapsed().as_millis();
-                self.log.info(
-                    AGENT,
-                    format!("revoked the token and its leases in {took} ms"),
-                );
             }
         }
     }
@@ -523,19 +343,6 @@ fn children_of_this_process() -> Vec<i32> {
                 .collect::<Vec<_>>()
         })
         .collect()
-}
-
-/// Writes a container's last words where the kubelet looks for them, if there is such a place.
-pub fn last_words(text: &str) {
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(LAST_WORDS);
-    if let Ok(mut file) = file {
-        use std::io::Write as _;
-        let short: String = text.chars().take(2000).collect();
-        let _ = file.write_all(short.as_bytes());
-    }
 }
 
 fn write_pid(path: &Path) -> Result<(), volume::VolumeError> {

@@ -4,17 +4,16 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use leasehold_config::{
-    AgentConfig, DEFAULT_NOTIFY_TIMEOUT, Exec, ForeignLogin, Listener, Method, MethodKind, Mode,
-    Notify, Server, Sink, Template, UseAutoAuthToken,
+    AgentConfig, Exec, ForeignLogin, Listener, Method, MethodKind, Mode, Server, Sink, Template,
+    UseAutoAuthToken,
 };
+
 use leasehold_vault::{Connections, MethodSettings, Settings as Connection};
 
 use crate::{
     connection::{self, ConnectionError, ConnectionFlags},
     core::{
-        commands::{First, Pace},
         machine::{Rule, Settings},
-        rendering::{CommandId, Severity, TemplateRules},
         secrets::SecretRules,
         token::LoginPauses,
     },
@@ -25,12 +24,15 @@ use crate::{
     templates::Target,
 };
 
+mod notices;
+#[cfg(test)]
+mod tests;
+
 /// The first pause after a failed read, when the login method names none.
 const FIRST_READ_PAUSE: Duration = Duration::from_millis(250);
+
 /// The longest pause after a failed read, when the login method names none.
 const LARGEST_READ_PAUSE: Duration = Duration::from_secs(60);
-/// Changes within this time are one for the application.
-const SETTLE: Duration = Duration::from_millis(500);
 
 /// What one login does.
 #[derive(Debug, Clone)]
@@ -217,7 +219,7 @@ pub fn plan(
         if let Some(at_once) = at_once {
             login.connection.reads_at_once = at_once;
         }
-        complete(login, &stanza.notify);
+        notices::complete(login, &stanza.notify);
     }
     Ok(Plan {
         logins,
@@ -247,116 +249,6 @@ pub fn plan(
             Rule::Off
         },
     })
-}
-
-/// Fills in what follows from the login's templates and sinks.
-fn complete(login: &mut LoginPlan, notify: &[Notify]) {
-    let told: Vec<Vec<CommandId>> = login
-        .templates
-        .iter()
-        .map(|target| match target {
-            Target::File(template) => notices_of(template, notify)
-                .into_iter()
-                .map(|(notice, pace)| {
-                    number(
-                        &mut login.notices,
-                        &mut login.settings.commands,
-                        notice,
-                        pace,
-                    )
-                })
-                .collect(),
-            Target::Variable(_) => Vec::new(),
-        })
-        .collect();
-    let severity = |fatal: bool| {
-        if fatal {
-            Severity::Fatal
-        } else {
-            Severity::Logged
-        }
-    };
-    for (target, commands) in login.templates.iter().zip(told) {
-        login.settings.templates.push(match target {
-            Target::File(template) => TemplateRules {
-                severity: severity(template.error_fatal),
-                commands,
-                wait: template.wait.map(|wait| (wait.min, wait.max)),
-            },
-            Target::Variable(template) => TemplateRules {
-                severity: severity(template.error_fatal),
-                commands: vec![login.notices.len()],
-                wait: None,
-            },
-        });
-    }
-    login.settings.sinks = if login.sinks.is_empty() {
-        Rule::Off
-    } else {
-        Rule::On
-    };
-}
-
-/// How the application is told of one file, and when.
-fn notices_of(template: &Template, notify: &[Notify]) -> Vec<(Notice, Pace)> {
-    let blocks = || {
-        notify
-            .iter()
-            .filter(|notify| notify.destination == template.destination)
-    };
-    let mut notices = Vec::new();
-    if let Some(change) = &template.command {
-        let mut change = change.clone();
-        if let Some(timeout) = blocks().find_map(|notify| notify.timeout) {
-            change.timeout = timeout;
-        }
-        let splay = blocks()
-            .map(|notify| notify.splay)
-            .max()
-            .unwrap_or_default();
-        let pace = Pace {
-            settle: SETTLE,
-            splay: splay.max(std::mem::take(&mut change.splay)),
-            first: First::Told,
-        };
-        notices.push((Notice::Command(change), pace));
-    }
-    for notify in blocks() {
-        let pace = Pace {
-            settle: SETTLE,
-            splay: notify.splay,
-            first: First::Passed,
-        };
-        if let Some(signal) = &notify.signal {
-            notices.push((Notice::Signal(signal.clone()), pace));
-        }
-        if let Some(request) = &notify.request {
-            let notice = Notice::Request {
-                request: request.clone(),
-                timeout: notify.timeout.unwrap_or(DEFAULT_NOTIFY_TIMEOUT),
-            };
-            notices.push((notice, pace));
-        }
-    }
-    notices
-}
-
-/// The number of a way to tell the application: equal ones are one, with the longer pause of both.
-fn number(
-    notices: &mut Vec<Notice>,
-    paces: &mut Vec<Pace>,
-    notice: Notice,
-    pace: Pace,
-) -> CommandId {
-    if let Some(known) = notices.iter().position(|known| *known == notice) {
-        if let Some(kept) = paces.get_mut(known) {
-            kept.splay = kept.splay.max(pace.splay);
-        }
-        return known;
-    }
-    notices.push(notice);
-    paces.push(pace);
-    notices.len() - 1
 }
 
 fn settings(config: &AgentConfig, method: &Method, server: &Server) -> Result<Settings, PlanError> {
@@ -421,136 +313,4 @@ fn method(method: &Method, environment: &Environment) -> Result<MethodSettings, 
 /// The injector writes `token_path` for every method; only one reads it.
 fn accepts(kind: MethodKind, key: &str) -> bool {
     key != "token_path" || kind == MethodKind::Kubernetes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Plan, PlanError> {
-        let parsed = leasehold_config::load([("test.hcl", text)]).unwrap();
-        plan(
-            &parsed.config,
-            &ConnectionFlags::default(),
-            &Environment::default(),
-        )
-    }
-
-    const LOGIN: &str = r#"
-        vault { address = "http://127.0.0.1:8200" }
-        auto_auth { method "kubernetes" { config = { role = "checkout" } } }
-    "#;
-
-    fn with(rest: &str) -> Result<Plan, PlanError> {
-        let template = r#"template { contents = "x" destination = "/tmp/x" command = "true" }
-            template { contents = "y" destination = "/tmp/y" command = "true" error_fatal = false }"#;
-        read(&format!("{LOGIN}{template}{rest}"))
-    }
-
-    #[test]
-    fn templates_with_the_same_command_share_it() {
-        let plan = with("").unwrap();
-        let login = &plan.logins[0];
-        assert_eq!(login.notices.len(), 1);
-        let rules: Vec<_> = login
-            .settings
-            .templates
-            .iter()
-            .map(|rules| (rules.severity, rules.commands.clone()))
-            .collect();
-        assert_eq!(
-            rules,
-            [(Severity::Fatal, vec![0]), (Severity::Logged, vec![0])]
-        );
-    }
-
-    #[test]
-    fn whom_to_tell_is_said_per_file_and_equal_notices_are_one() {
-        let plan = with(
-            r#"leasehold {
-                 notify "/tmp/x" { signal = "HUP nginx" splay = "5s" timeout = "2s" }
-                 notify "/tmp/y" { signal = "SIGHUP nginx" request = "http://localhost:1/r" }
-               }"#,
-        )
-        .unwrap();
-        let login = &plan.logins[0];
-        let shown: Vec<_> = login.notices.iter().map(Notice::shown).collect();
-        assert_eq!(
-            shown,
-            [
-                "command `true`",
-                "signal `SIGHUP nginx`",
-                "command `true`",
-                "request `POST http://localhost:1/r`"
-            ],
-            "the first command has a limit of its own"
-        );
-        let told: Vec<_> = login
-            .settings
-            .templates
-            .iter()
-            .map(|rules| rules.commands.clone())
-            .collect();
-        assert_eq!(told, [vec![0, 1], vec![2, 1, 3]]);
-        let splays: Vec<_> = login
-            .settings
-            .commands
-            .iter()
-            .map(|pace| pace.splay.as_secs())
-            .collect();
-        assert_eq!(splays, [5, 5, 0, 0]);
-    }
-
-    #[test]
-    fn revokes_at_the_end_by_mode_unless_told() {
-        let check = |rest: &str, expected: Rule| {
-            let plan = with(rest).unwrap();
-            assert_eq!(plan.logins[0].settings.revoke_on_exit, expected, "{rest}");
-        };
-        check("", Rule::Off);
-        check(r#"leasehold { mode = "native" }"#, Rule::On);
-        check(
-            r#"leasehold { mode = "native" revoke_on_exit = false }"#,
-            Rule::Off,
-        );
-        check(r#"leasehold { mode = "sidecar" }"#, Rule::Off);
-        check(
-            r#"leasehold { mode = "sidecar" revoke_on_exit = true }"#,
-            Rule::On,
-        );
-        check(
-            r#"exit_after_auth = true leasehold { mode = "init" revoke_on_exit = true }"#,
-            Rule::Off,
-        );
-    }
-
-    #[test]
-    fn reads_pause_by_their_own_rule_unless_the_method_names_pauses() {
-        let plain = with("").unwrap().logins[0].settings.secrets;
-        assert_eq!(
-            (plain.first_pause, plain.largest_pause),
-            (FIRST_READ_PAUSE, LARGEST_READ_PAUSE)
-        );
-        let text = r#"vault { address = "http://127.0.0.1:8200" retry { num_retries = -1 } }
-            auto_auth { method "kubernetes" { min_backoff = "2s" max_backoff = "3s" config = { role = "r" } } }
-            template { contents = "x" destination = "/tmp/x" }"#;
-        let named = read(text).unwrap().logins[0].settings.secrets;
-        assert_eq!(named.first_pause, Duration::from_secs(2));
-        assert_eq!(named.largest_pause, Duration::from_secs(3));
-        assert_eq!(named.retries, 0);
-    }
-
-    #[test]
-    fn a_method_of_the_other_agent_is_refused_in_words() {
-        let text = r#"auto_auth { method "kerberos" { config = { username = "a" service = "b"
-            realm = "c" keytab_path = "/d" krb5conf_path = "/e" } } }
-            template { contents = "x" destination = "/tmp/x" }"#;
-        let error = read(text).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("`kerberos` is not one of this agent's: it needs Vault's own agent"),
-            "{error}"
-        );
-    }
 }
