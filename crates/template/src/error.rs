@@ -94,7 +94,7 @@ impl TemplateError {
         // Whoever makes a map of values may make keys of them.
         let hints = hints.iter().map(|hint| secrets.thorough(hint)).collect();
         let place = error.text.strip_suffix(&error.message).unwrap_or_default();
-        let message = secrets.thorough(&error.message);
+        let message = secrets.message(&error.message, source);
         Self(Box::new(Details {
             phase: Phase::Execute,
             name: name.to_owned(),

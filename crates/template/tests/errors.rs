@@ -189,3 +189,156 @@ fn keys_made_of_values_are_not_shown() {
     assert!(!error.in_one_line().contains("p-secret"));
     assert!(!error.explain().contains("p-secret"));
 }
+
+const KEY: &str =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
+
+/// The error of a template over a secret whose values have many forms.
+fn error_about(source: &str) -> leasehold_template::TemplateError {
+    let template = Template::parse(source, Options::default()).expect("a template");
+    let body = serde_json::json!({
+        "lease_id": "database/creds/app/Xq81LeaseZ",
+        "data": {"data": {
+            "password": "p-Secret\"w/\\\\ord", "key": KEY, "list": "first-Part,second-Part",
+            "url": "postgres://app:hunter2-Pass@db:5432/x", "long": "v".repeat(20_000),
+            "numbers": ["10-Numbers-1", "10-Numbers-2"],
+        }},
+        "auth": {"client_token": "hvs.TokenAbc123", "accessor": "accessorXyz"},
+    });
+    let mut snapshot = Snapshot::new();
+    let (path, query) = ("x".to_owned(), String::new());
+    let secret = Answer::secret(body.to_string().as_bytes()).expect("a secret");
+    snapshot.insert(Dependency::Read { path, query }, secret);
+    let issued = leasehold_template::PemEncoded {
+        certificate: "cert".into(),
+        key: KEY.into(),
+        ca: "ca".into(),
+        ca_chain: Vec::new(),
+    };
+    let certificate = Dependency::PkiCert {
+        path: "pki/issue/x".to_owned(),
+        data: [("common_name".to_owned(), "x".to_owned())].into(),
+        destination: None,
+    };
+    snapshot.insert(certificate, Answer::certificate(issued));
+    let file = Dependency::File {
+        path: "/token".to_owned(),
+    };
+    snapshot.insert(file, Answer::file("s.FileToken99"));
+    render(&template, &snapshot, &mut NoHost).expect_err(source)
+}
+
+#[test]
+fn whatever_functions_make_of_values_stays_out_of_logs() {
+    // Pieces of the values above, as they are, escaped, encoded, and in other letters.
+    let traces = [
+        "Secret",
+        "SECRET",
+        "terceS",
+        "cC1TZWNyZXQ",
+        "MC4CAQ",
+        "mc4caq",
+        "first-Part",
+        "second-Part",
+        "d-Part",
+        "hunter2",
+        "HUNTER2",
+        "Pass@db",
+        "vvvvvvvv",
+        "Numbers",
+        "TokenAbc",
+        "accessorXyz",
+        "Xq81",
+        "FileToken",
+        "Part",
+    ];
+    let with = |body: &str| {
+        format!("{{{{ with secret \"x\" }}}}{{{{ $d := .Data.data }}}}{body}{{{{ end }}}}")
+    };
+    for body in [
+        "{{ parseInt $d.password }}",
+        "{{ parseInt (toUpper $d.password) }}",
+        "{{ parseInt (base64Encode $d.password) }}",
+        "{{ parseInt (sprig_substr 2 9 $d.password) }}",
+        "{{ parseInt (toJSON $d.password) }}",
+        "{{ parseInt (printf \"%q\" $d.password) }}",
+        "{{ parseBool $d.key }}",
+        "{{ parseFloat (toLower $d.key) }}",
+        "{{ add 1 $d.key }}",
+        "{{ range split \"\\n\" $d.key }}{{ parseInt . }}{{ end }}",
+        "{{ range split \",\" $d.list }}{{ parseInt . }}{{ end }}",
+        "{{ eq (split \",\" $d.list) 1 }}",
+        "{{ range $d.list }}{{ end }}",
+        "{{ sprig_mustToDate \"2006\" $d.list }}",
+        "{{ sprig_urlParse (printf \"%s%%zz\" $d.url) }}",
+        "{{ sprig_urlParse (printf \"http://%s%%zz\" (toUpper $d.url)) }}",
+        "{{ sprig_mustRegexMatch (printf \"(%s\" $d.password) \"x\" }}",
+        "{{ sprig_semverCompare $d.password \"1\" }}",
+        "{{ parseYAML (printf \"a: !!int %s\" $d.list) }}",
+        "{{ parseInt $d.long }}",
+        "{{ range $d.long }}{{ end }}",
+        "{{ range printf \"%s%s\" (sprig_repeat 8000 \"x\") $d.long }}{{ end }}",
+        "{{ range printf \"%s%s\" (sprig_repeat 8190 \"x\") $d.key }}{{ end }}",
+        "{{ sprig_fail $d.password }}",
+        "{{ executeTemplate $d.password }}",
+        "{{ index (sprig_list) $d.password }}",
+        "{{ range $d.numbers }}{{ parseInt . }}{{ end }}",
+        "{{ eq $d.numbers $d.numbers }}",
+        "{{ parseInt .Auth.ClientToken }}",
+        "{{ add 1 .Auth.ClientToken }}",
+        "{{ parseInt .Auth.Accessor }}",
+        "{{ parseInt .LeaseID }}",
+        "{{ range .LeaseID }}{{ end }}",
+        "{{ explodeMap (sprig_dict \"a\" $d.password \"a/b\" 1) }}",
+        "{{ with pkiCert \"pki/issue/x\" \"common_name=x\" }}{{ parseInt .Key }}{{ end }}",
+        "{{ with pkiCert \"pki/issue/x\" \"common_name=x\" }}{{ range .Key }}{{ end }}{{ end }}",
+        "{{ parseInt (file \"/token\") }}",
+        "{{ range file \"/token\" }}{{ end }}",
+        "{{ (sprig_dict \"a\" $d.password).a.b }}",
+        "{{ mustEnv $d.password }}",
+        "{{ sprig_duration $d.password | sprig_mustDateModify $d.password (sprig_toDate \"2006\" \"2020\") }}",
+    ] {
+        let error = error_about(&with(body));
+        // The place quotes the template, which may name what it likes.
+        let shown = [
+            error.message(),
+            error.for_logs(),
+            &error.explain(),
+            &error.in_one_line(),
+        ]
+        .join("\n");
+        for trace in traces {
+            assert!(
+                !shown.contains(trace),
+                "{body}: {trace} in {}",
+                error.message()
+            );
+        }
+        assert!(error.message().len() < 10_000, "{body}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_template_stays_in_messages() {
+    for (source, message) in [
+        (
+            "{{ with secret \"x\" }}{{ parseInt \"1x\" }}{{ end }}",
+            "\"1x\"",
+        ),
+        (
+            "{{ with secret \"x\" }}{{ executeTemplate \"nope\" }}{{ end }}",
+            "\"nope\"",
+        ),
+        (
+            "{{ with secret \"x\" }}{{ .Nope }}{{ end }}",
+            "can't evaluate field Nope in type *dependency.Secret",
+        ),
+        (
+            "{{ with secret \"x\" }}{{ regexMatch \"a(\" \"b\" }}{{ end }}",
+            "missing closing ): `a(`",
+        ),
+    ] {
+        let error = error_about(source);
+        assert!(error.message().contains(message), "{}", error.message());
+    }
+}
