@@ -89,8 +89,31 @@ impl Client {
     /// # Errors
     /// The token cannot be renewed, or as with any request.
     pub async fn renew_self(&self, token: &Token, increment: Duration) -> Result<Auth, Error> {
+        self.renew_token(None, token, increment).await
+    }
+
+    /// The same in another namespace than the connection's; an empty one is the server's own.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn renew_self_in(
+        &self,
+        namespace: &str,
+        token: &Token,
+        increment: Duration,
+    ) -> Result<Auth, Error> {
+        self.renew_token(Some(namespace), token, increment).await
+    }
+
+    async fn renew_token(
+        &self,
+        namespace: Option<&str>,
+        token: &Token,
+        increment: Duration,
+    ) -> Result<Auth, Error> {
         let body = json!({ "increment": increment.as_secs() });
-        let request = Request::put("auth/token/renew-self", &body).token(token);
+        let mut request = Request::put("auth/token/renew-self", &body).token(token);
+        request.namespace = namespace.map(str::to_owned);
         let secret = self.demand(&request).await?;
         secret
             .auth
@@ -116,8 +139,34 @@ impl Client {
         lease: &LeaseId,
         increment: Duration,
     ) -> Result<Renewed, Error> {
+        self.renew_a_lease(None, token, lease, increment).await
+    }
+
+    /// The same in another namespace than the connection's; an empty one is the server's own.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn renew_lease_in(
+        &self,
+        namespace: &str,
+        token: &Token,
+        lease: &LeaseId,
+        increment: Duration,
+    ) -> Result<Renewed, Error> {
+        self.renew_a_lease(Some(namespace), token, lease, increment)
+            .await
+    }
+
+    async fn renew_a_lease(
+        &self,
+        namespace: Option<&str>,
+        token: &Token,
+        lease: &LeaseId,
+        increment: Duration,
+    ) -> Result<Renewed, Error> {
         let body = json!({ "increment": increment.as_secs(), "lease_id": lease.expose() });
-        let request = Request::put("sys/leases/renew", &body).token(token);
+        let mut request = Request::put("sys/leases/renew", &body).token(token);
+        request.namespace = namespace.map(str::to_owned);
         let secret = self.demand(&request).await?;
         Ok(Renewed {
             duration: secret.lease_duration,

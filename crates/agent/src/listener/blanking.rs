@@ -3,6 +3,21 @@
 use leasehold_vault::Token;
 use zeroize::Zeroizing;
 
+use crate::listener::head::split_namespace;
+
+/// Paths whose answers tell a token.
+const ABOUT_TOKENS: [&str; 4] = [
+    "auth/token/lookup-self",
+    "auth/token/lookup",
+    "auth/token/renew-self",
+    "auth/token/renew",
+];
+
+/// Whether answers of this path tell a token; a namespace may stand before it.
+pub(super) fn tells_token(path: &str) -> bool {
+    split_namespace(path, "auth/token/").is_some_and(|(_, path)| ABOUT_TOKENS.contains(&path))
+}
+
 /// The body of an answer about the agent's own token, without what would let its reader use that token.
 pub(super) fn blanked(path: &str, body: &[u8], token: &Token) -> Option<Zeroizing<Vec<u8>>> {
     #[derive(serde::Deserialize)]
@@ -15,14 +30,8 @@ pub(super) fn blanked(path: &str, body: &[u8], token: &Token) -> Option<Zeroizin
         #[serde(default)]
         accessor: String,
     }
-    let about_tokens = [
-        "auth/token/lookup-self",
-        "auth/token/lookup",
-        "auth/token/renew-self",
-        "auth/token/renew",
-    ];
     let text = std::str::from_utf8(body).ok()?;
-    if !about_tokens.contains(&path) || !text.contains(token.expose()) {
+    if !tells_token(path) || !text.contains(token.expose()) {
         return None;
     }
     let form: Form = serde_json::from_str(text).ok()?;
@@ -56,6 +65,7 @@ mod tests {
         assert_eq!(&*blank, br#"{"auth":{"client_token":"","accessor":""}}"#);
         let other = br#"{"data":{"id":"s.other","accessor":"a1"}}"#;
         assert!(blanked("auth/token/lookup-self", other, &own).is_none());
+        assert!(blanked("team/auth/token/renew-self", body, &own).is_some());
         assert!(blanked("kv/data/a", body, &own).is_none());
     }
 }

@@ -25,7 +25,10 @@ use crate::{
         lifetime,
         moment::Moment,
     },
-    listener::response::{self, HttpResponse},
+    listener::{
+        head::split_namespace,
+        response::{self, HttpResponse},
+    },
 };
 
 pub(super) use self::{ending::Clear, key::Key};
@@ -53,6 +56,8 @@ pub(super) struct Stored {
     response: HttpResponse,
     path: String,
     namespace: String,
+    /// The namespace of what is held: that of the request, and what stands of one in its path.
+    held_in: String,
     held: Held,
     accessor: SecretText,
     /// The agent's token that it hangs on; none for an orphan.
@@ -190,6 +195,7 @@ impl Cache {
             response: response.clone(),
             path: format!("/v1/{}", asked.path),
             namespace: canonical(asked.namespace),
+            held_in: held_in(asked, &held),
             held,
             accessor,
             root,
@@ -227,14 +233,14 @@ impl Cache {
             .min()
     }
 
-    /// What is to be renewed now; taken as begun.
-    pub(super) fn due(&mut self, now: Moment) -> Vec<(Key, Held)> {
+    /// What is to be renewed now, and in which namespace; taken as begun.
+    pub(super) fn due(&mut self, now: Moment) -> Vec<(Key, Held, String)> {
         self.sweep(now);
         let mut due = Vec::new();
         for (key, stored) in &mut self.entries {
             if !stored.underway && stored.next.is_some_and(|next| next <= now) {
                 stored.underway = true;
-                due.push((*key, stored.held.clone()));
+                due.push((*key, stored.held.clone(), stored.held_in.clone()));
             }
         }
         due
@@ -303,6 +309,17 @@ impl Cache {
         self.entries.retain(|key, stored| keep(key, stored));
         self.bytes = self.entries.values().map(Stored::size).sum();
     }
+}
+
+fn held_in(asked: &Asked<'_>, held: &Held) -> String {
+    let inner = match held {
+        // A lease is named after the path that it was got at, within its namespace.
+        Held::Lease(lease, _) => lease.expose().rsplit_once('/').map(|(path, _)| path),
+        Held::Token(_) => Some("auth/"),
+    };
+    let before = inner.and_then(|inner| split_namespace(asked.path, inner));
+    let (before, _) = before.unwrap_or_default();
+    canonical(&format!("{}/{before}", asked.namespace.trim_matches('/')))
 }
 
 fn is_orphan(body: &[u8]) -> bool {

@@ -125,6 +125,34 @@ pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// A path without what leads nowhere: empty segments, `.` and `..`. The server would clean it as well, and then it
+/// would be another path than the one that was looked at here.
+pub(super) fn cleaned(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let mut cleaned = segments.join("/");
+    if path.ends_with('/') && !cleaned.is_empty() {
+        cleaned.push('/');
+    }
+    cleaned
+}
+
+/// What stands from this part on, which begins a segment, and what before it: a namespace, where the part is one of
+/// the server's own paths.
+pub(super) fn split_namespace<'a>(path: &'a str, part: &str) -> Option<(&'a str, &'a str)> {
+    let mut found = path.match_indices(part).map(|(place, _)| place);
+    let begins = |place: &usize| *place == 0 || path.as_bytes().get(place - 1) == Some(&b'/');
+    found
+        .find(begins)
+        .and_then(|place| path.split_at_checked(place))
+}
+
 /// A text without its escapes.
 pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -145,4 +173,40 @@ pub(super) fn unescaped(text: &str) -> String {
         rest = tail;
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_the_server_would() {
+        for (path, expected) in [
+            ("secret/data/app", "secret/data/app"),
+            ("secret/metadata/", "secret/metadata/"),
+            ("auth//token/./lookup-self", "auth/token/lookup-self"),
+            ("auth/token/x/../lookup-self", "auth/token/lookup-self"),
+            ("../../sys/health", "sys/health"),
+            ("/", ""),
+        ] {
+            assert_eq!(cleaned(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_stands_before_a_path_of_the_servers_own() {
+        let part = "auth/token/";
+        for (path, expected) in [
+            ("auth/token/create", Some(("", "auth/token/create"))),
+            ("a/b/auth/token/create", Some(("a/b/", "auth/token/create"))),
+            ("a/myauth/token/create", None),
+            (
+                "xauth/token/a/auth/token/b",
+                Some(("xauth/token/a/", "auth/token/b")),
+            ),
+            ("secret/data/app", None),
+        ] {
+            assert_eq!(split_namespace(path, part), expected, "{path}");
+        }
+    }
 }

@@ -29,22 +29,22 @@ pub(super) async fn keep(desk: Rc<Desk>) {
             () = desk.kept.notified() => {}
         }
         let due = desk.cache.borrow_mut().due(clock::now());
-        for (key, held) in due {
-            tokio::task::spawn_local(renew(Rc::clone(&desk), key, held));
+        for (key, held, namespace) in due {
+            tokio::task::spawn_local(renew(Rc::clone(&desk), key, held, namespace));
         }
     }
 }
 
-async fn renew(desk: Rc<Desk>, key: Key, held: Held) {
+async fn renew(desk: Rc<Desk>, key: Key, held: Held, namespace: String) {
     let answer = match &held {
         Held::Lease(lease, bearer) => desk
             .client
-            .renew_lease(bearer, lease, Duration::ZERO)
+            .renew_lease_in(&namespace, bearer, lease, Duration::ZERO)
             .await
             .map(|renewed| (renewed.duration, renewed.renewable)),
         Held::Token(token) => desk
             .client
-            .renew_self(token, Duration::ZERO)
+            .renew_self_in(&namespace, token, Duration::ZERO)
             .await
             .map(|auth| (auth.lease_duration, auth.renewable)),
     };

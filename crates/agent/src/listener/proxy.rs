@@ -15,7 +15,7 @@ use crate::{
     answers, clock,
     listener::{
         Caching, Desk, PROXY,
-        blanking::blanked,
+        blanking::{blanked, tells_token},
         cache::{Asked, Key},
         connection::{Connection, Taken, WHOLE_LIMIT},
         delivery::{Begun, deliver, upload},
@@ -56,7 +56,7 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(path) = request.path.strip_prefix("/v1/") else {
         return Ok(Reply::Whole(HttpResponse::errors(404, &[])));
     };
-    let path = head::unescaped(path);
+    let path = head::cleaned(&head::unescaped(path));
     let own = request
         .header("x-vault-token")
         .filter(|token| !token.is_empty());
@@ -66,6 +66,18 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         (_, Some(own)) => Token::new(own.to_owned()).ok(),
         (UseAutoAuthToken::No, None) => None,
     };
+    let wrapped = request
+        .header("x-vault-wrap-ttl")
+        .is_some_and(|ttl| !ttl.is_empty());
+    let is_agents = |token: &Token| {
+        let agents = agents.as_ref().map(Token::expose);
+        agents == Some(token.expose())
+    };
+    // What is wrapped cannot be blanked, and anybody could unwrap it past this listener.
+    if wrapped && tells_token(&path) && token.as_ref().is_some_and(is_agents) {
+        let words = "an answer about the agent's own token is not wrapped";
+        return Ok(Reply::Whole(HttpResponse::errors(400, &[words])));
+    }
     let Some(outgoing) = outgoing(desk, request, &path, token.clone()) else {
         return Ok(Reply::Whole(HttpResponse::errors(405, &[])));
     };
@@ -115,7 +127,7 @@ pub(super) async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(begun) => {
             let asked = Asked {
                 path: &path,
-                namespace: outgoing_namespace(desk, request),
+                namespace: request.header("x-vault-namespace").unwrap_or_default(),
                 token: token.as_ref(),
             };
             answer_of(desk, &asked, &sent, key, begun).await
@@ -204,8 +216,7 @@ async fn answer_of(
     let is_json = answer
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("application/json"));
-    let about_tokens = asked.path.starts_with("auth/token/");
-    let looked_into = status < 300 && is_json && (key.is_some() || about_tokens);
+    let looked_into = status < 300 && is_json && (key.is_some() || tells_token(asked.path));
     if !looked_into {
         return Reply::Passing(Box::new(Passing {
             status,
@@ -252,13 +263,6 @@ async fn answer_of(
     Reply::Whole(response)
 }
 
-fn outgoing_namespace<'a>(desk: &'a Desk, request: &'a HttpRequest) -> &'a str {
-    request
-        .header("x-vault-namespace")
-        .or(desk.client.settings().namespace.as_deref())
-        .unwrap_or_default()
-}
-
 /// The request as it goes on to the server.
 fn outgoing(
     desk: &Desk,
@@ -270,7 +274,9 @@ fn outgoing(
     let mut outgoing = Request::new(method, path);
     outgoing.query = head::pairs(&request.query);
     outgoing.token = token;
-    outgoing.namespace = request.header("x-vault-namespace").map(str::to_owned);
+    // An application's namespace is its own: the agent's is not put before it.
+    let namespace = request.header("x-vault-namespace").unwrap_or_default();
+    outgoing.namespace = Some(namespace.to_owned());
     let own = [
         "host",
         "connection",

@@ -260,6 +260,92 @@ fn an_application_cannot_read_the_agents_token_through_it() {
 }
 
 #[test]
+fn an_application_cannot_have_the_agents_token_wrapped_or_reach_it_by_another_way() {
+    let place = Place::new("1h", "24h");
+    let (_agent, port) = listening(&place, &place.bao.address(), PLAIN, OWN_TOKEN);
+    let token = place.await_file("token");
+    let (status, _, body) = ask(
+        port.number(),
+        "GET /v1/auth/token/lookup-self\r\nX-Vault-Wrap-TTL: 60",
+    )
+    .unwrap();
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("is not wrapped"), "{body}");
+    for line in [
+        "GET /v1/auth//token/lookup-self",
+        "GET /v1/auth/token/x/../lookup-self",
+        "GET /v1/auth/token/%2e%2e/token/lookup-self",
+    ] {
+        let (status, _, body) = ask(port.number(), line).unwrap();
+        assert_eq!(status, 200, "{line}: {body}");
+        assert!(!body.contains(&token), "{line} tells the token");
+    }
+    // An application's own token is its own business.
+    let own = place.bao.token(&["default"], "1h");
+    let wrapped =
+        format!("GET /v1/auth/token/lookup-self\r\nX-Vault-Wrap-TTL: 60\r\nX-Vault-Token: {own}");
+    let (status, _, body) = ask(port.number(), &wrapped).unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("auth/token/lookup-self"), "{body}");
+}
+
+#[test]
+fn an_applications_namespace_is_its_own_and_not_the_agents() {
+    let place = Place::in_namespace("team/");
+    place.bao.write(
+        "team/sys/mounts/kv",
+        &json!({"type": "kv", "options": {"version": "1"}}),
+    );
+    place.bao.write("team/kv/app", &json!({"k": "inside"}));
+    let port = Port::reserve();
+    let number = port.number();
+    place.configure(
+        "config.hcl",
+        &format!(
+            "listener \"tcp\" {{ address = \"127.0.0.1:{number}\" {PLAIN} }} {OWN_TOKEN}
+             leasehold {{ mode = \"native\" state_dir = \"FOLDER/state\" }}"
+        ),
+    );
+    let _agent = place.start_with("config.hcl", &[("VAULT_NAMESPACE", "team")]);
+    place.await_file("state/ready");
+    let token = place.await_file("token");
+    for line in [
+        "GET /v1/team/kv/app",
+        "GET /v1/kv/app\r\nX-Vault-Namespace: team",
+    ] {
+        let (status, _, body) = ask(number, line).unwrap();
+        assert_eq!(status, 200, "{line}: {body}");
+        assert!(body.contains("inside"), "{body}");
+    }
+    assert_eq!(ask(number, "GET /v1/kv/app").unwrap().0, 403);
+    let (status, _, body) = ask(number, "GET /v1/team/auth/token/lookup-self").unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert!(!body.contains(&token), "the path tells the token");
+    // A token that is made there is kept, renewed there, and given out no more once it is revoked there.
+    let body = json!({"ttl": "3s", "policies": ["default"]}).to_string();
+    let create = format!(
+        "POST /v1/team/auth/token/create\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, _, made) = ask(number, &create).unwrap();
+    assert_eq!(status, 200, "{made}");
+    wait::until_true("it has outlived its first term", DEADLINE, || {
+        place.requests("auth/token/renew-self") >= 3
+    });
+    let (_, head, again) = ask(number, &create).unwrap();
+    assert!(head.contains("X-Cache: HIT") && again == made, "{head}");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let body = json!({"token": made["auth"]["client_token"]}).to_string();
+    let revoke = format!(
+        "PUT /v1/team/auth/token/revoke\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(ask(number, &revoke).unwrap().0, 204);
+    let (_, head, _) = ask(number, &create).unwrap();
+    assert!(head.contains("X-Cache: MISS"), "{head}");
+}
+
+#[test]
 fn long_bodies_are_passed_on_while_they_come() {
     let place = Place::new("1h", "24h");
     let (_agent, port) = listening(

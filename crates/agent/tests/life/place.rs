@@ -37,18 +37,29 @@ impl Place {
 
     /// The same on this server.
     pub(crate) fn on(bao: OpenBao, ttl: &str, max: &str) -> Self {
+        Self::within(bao, "", ttl, max)
+    }
+
+    /// The same in a new namespace of the server, named with a slash at its end.
+    pub(crate) fn in_namespace(namespace: &str) -> Self {
+        let bao = OpenBao::start();
+        let name = namespace.trim_end_matches('/');
+        bao.write(&format!("sys/namespaces/{name}"), &json!({}));
+        Self::within(bao, namespace, "1h", "24h")
+    }
+
+    fn within(bao: OpenBao, namespace: &str, ttl: &str, max: &str) -> Self {
         let folder = Scratch::new("agent");
-        bao.policy(
-            "app",
-            r#"path "*" { capabilities = ["create", "read", "update", "list"] }"#,
-        );
-        bao.write("sys/auth/approle", &json!({"type": "approle"}));
+        let inside = |path: &str| format!("{namespace}{path}");
+        let rules = r#"path "*" { capabilities = ["create", "read", "update", "list"] }"#;
+        bao.write(&inside("sys/policies/acl/app"), &json!({ "policy": rules }));
+        bao.write(&inside("sys/auth/approle"), &json!({"type": "approle"}));
         bao.write(
-            "auth/approle/role/app",
+            &inside("auth/approle/role/app"),
             &json!({"token_policies": "app", "token_ttl": ttl, "token_max_ttl": max}),
         );
-        let role = bao.read("auth/approle/role/app/role-id");
-        let secret = bao.write("auth/approle/role/app/secret-id", &json!({}));
+        let role = bao.read(&inside("auth/approle/role/app/role-id"));
+        let secret = bao.write(&inside("auth/approle/role/app/secret-id"), &json!({}));
         let text = |value: &serde_json::Value, key: &str| {
             let found = value
                 .pointer(&format!("/data/{key}"))

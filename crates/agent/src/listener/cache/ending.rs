@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use leasehold_vault::Token;
 
-use crate::listener::cache::{Cache, Held, key::Fingerprint};
+use crate::listener::{
+    cache::{Cache, Held, key::Fingerprint},
+    head::split_namespace,
+};
 
 /// Which answers are to go, as `cache-clear` names them.
 pub(in crate::listener) enum Clear<'a> {
@@ -42,6 +45,11 @@ impl Cache {
             body.get(name)
                 .and_then(serde_json::Value::as_str)
                 .unwrap_or_default()
+        };
+        let known = ["auth/token/revoke", "sys/leases/revoke", "sys/revoke"];
+        let inner = known.iter().find_map(|part| split_namespace(path, part));
+        let Some((_, path)) = inner else {
+            return;
         };
         match path {
             "auth/token/revoke" => self.drop_token(Fingerprint::of(field("token"))),

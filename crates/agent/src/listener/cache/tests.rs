@@ -134,6 +134,33 @@ fn renews_at_two_thirds_until_the_server_no_longer_extends() {
 }
 
 #[test]
+fn what_is_kept_is_renewed_in_its_own_namespace() {
+    for (namespace, path, expected) in [
+        ("", "db/creds/a", ""),
+        ("", "team/db/creds/a", "team"),
+        ("team/", "db/creds/a", "team"),
+        ("/team", "b/db/creds/a", "team/b"),
+    ] {
+        let mut world = World::new();
+        let own = world.own.clone();
+        let asked = Asked {
+            path,
+            namespace,
+            token: Some(&own),
+        };
+        let body = r#"{"lease_id":"db/creds/a/x.n","renewable":true,"lease_duration":60}"#;
+        let response = HttpResponse::text(200, "application/json", body.to_owned());
+        let key = key(path, &own);
+        world
+            .cache
+            .put(key, &asked, &response, at(0), &mut Always(0.5));
+        let due = world.cache.due(at(50));
+        let namespaces: Vec<&str> = due.iter().map(|(.., space)| space.as_str()).collect();
+        assert_eq!(namespaces, [expected], "{namespace} {path}");
+    }
+}
+
+#[test]
 fn a_refused_renewal_ends_the_giving_out_and_a_missing_one_is_tried_again() {
     let half = &mut Always(0.5);
     let (mut world, key) = World::with_lease();
@@ -209,6 +236,12 @@ fn what_hangs_on_a_token_goes_with_it() {
         "",
         "agent",
         [false, true, true, true],
+    );
+    check(
+        "team/auth/token/revoke",
+        child,
+        "agent",
+        [true, false, false, false],
     );
     check("kv/data/a", "", "agent", [true; 4]);
 }
