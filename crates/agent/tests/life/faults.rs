@@ -292,7 +292,7 @@ fn check_volume(mount: &str, words: &str, mend: &str) {
          while [ ! -e mend ]; do sleep 0.05; done
          {mend}
          while [ ! -e volume/app ]; do sleep 0.05; done
-         cat volume/app > seen
+         cat volume/app > seen.part && mv seen.part seen
          wait",
         folder = place.folder.path().display(),
         program = env!("CARGO_BIN_EXE_leasehold-agent"),
