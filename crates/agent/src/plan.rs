@@ -7,7 +7,6 @@ use leasehold_config::{
     AgentConfig, Exec, ForeignLogin, Listener, Method, MethodKind, Mode, Server, Sink, Template,
     UseAutoAuthToken,
 };
-
 use leasehold_vault::{Connections, MethodSettings, Settings as Connection};
 
 use crate::{
@@ -30,7 +29,6 @@ mod tests;
 
 /// The first pause after a failed read, when the login method names none.
 const FIRST_READ_PAUSE: Duration = Duration::from_millis(250);
-
 /// The longest pause after a failed read, when the login method names none.
 const LARGEST_READ_PAUSE: Duration = Duration::from_secs(60);
 

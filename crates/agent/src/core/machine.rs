@@ -514,11 +514,15 @@ impl Machine {
 
 mod answers;
 #[cfg(test)]
+mod ending;
+#[cfg(test)]
 mod failures_told;
 #[cfg(test)]
 mod first_login;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
+mod rotation;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,16 @@ use crate::core::{
     chance::Spread,
     failure::{Failure, FailureKind},
     lifetime::Lifetime,
-    machine::{Machine, Rule, Settings},
+    machine::{Machine, Settings},
     message::{Action, Change, Event, Leave, Level, Line},
     moment::Moment,
-    rendering::{CommandId, DependencyId, RenderOutcome, Severity, TemplateId, TemplateRules},
-    secrets::SecretRules,
-    token::{Generation, Grant, LoginPauses},
+    rendering::{CommandId, DependencyId, RenderOutcome, TemplateId},
+    token::{Generation, Grant},
 };
+
+mod setup;
+
+pub(crate) use self::setup::Setup;
 
 /// How the simulated server behaves at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,41 +104,8 @@ pub(crate) fn at(count: u64) -> Moment {
     Moment::after_start(seconds(count))
 }
 
-/// The injector's usual settings: refusals end the agent, nothing else special.
-pub(crate) fn settings(templates: usize) -> Settings {
-    Settings {
-        login: LoginPauses {
-            first: seconds(1),
-            largest: seconds(300),
-        },
-        login_spread: Duration::ZERO,
-        exit_on_login_error: Rule::Off,
-        exit_on_refusal: Rule::On,
-        exit_when_complete: Rule::Off,
-        revoke_on_exit: Rule::Off,
-        revoke_after_hand_over: Rule::Off,
-        sinks: Rule::On,
-        secrets: SecretRules {
-            static_interval: seconds(300),
-            threshold: 0.9,
-            retries: 12,
-            first_pause: Duration::from_millis(250),
-            largest_pause: seconds(60),
-        },
-        templates: (0..templates)
-            .map(|id| TemplateRules {
-                severity: Severity::Fatal,
-                commands: vec![id],
-                wait: None,
-            })
-            .collect(),
-        commands: Vec::new(),
-    }
-}
-
 impl World {
-    /// A world with one template per entry of `uses`; every dependency is of the kind given for it.
-    pub(crate) fn new(
+    fn new(
         settings: Settings,
         uses: Vec<Vec<DependencyId>>,
         kinds: impl IntoIterator<Item = (DependencyId, Kind)>,

@@ -11,7 +11,6 @@ use std::{
 };
 
 use leasehold_testkit::{Postgres, wait};
-use rustix::process::Signal;
 use serde_json::json;
 
 use crate::between::{Between, Reaction};
@@ -107,8 +106,7 @@ fn batch_tokens_are_replaced_before_their_end_and_never_renewed() {
     place.role(&json!({
         "token_policies": "app", "token_type": "batch", "token_ttl": "6s", "token_max_ttl": "6s",
     }));
-    place.configure("config.hcl", &format!("{APP} {EVERY_SECOND}"));
-    let _agent = place.start("config.hcl");
+    let _agent = place.run_with(&format!("{APP} {EVERY_SECOND}"));
     assert_eq!(place.await_file("app"), "one");
     wait::until_true("the third token", DEADLINE, || {
         place.requests("auth/approle/login") >= 3
@@ -131,8 +129,7 @@ fn a_token_of_few_uses_is_replaced_when_they_are_eaten() {
     place.role(&json!({
         "token_policies": "app", "token_num_uses": 3, "token_ttl": "1h", "token_max_ttl": "1h",
     }));
-    place.configure("config.hcl", &format!("{APP} {EVERY_SECOND}"));
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!("{APP} {EVERY_SECOND}"));
     assert_eq!(place.await_file("app"), "one");
     for value in ["two", "three"] {
         let before = place.requests("auth/approle/login");
@@ -152,11 +149,9 @@ fn a_deleted_role_leaves_file_and_agent_and_is_mended_without_a_restart() {
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();
     place.database(&postgres, "4s", "8s");
-    place.configure(
-        "config.hcl",
-        &format!("{DATABASE} template_config {{ exit_on_retry_failure = true }}"),
-    );
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!(
+        "{DATABASE} template_config {{ exit_on_retry_failure = true }}"
+    ));
     let first = place.await_file("db");
     place.bao.must("DELETE", "database/roles/app", &json!({}));
     wait::until_true("the refusal is in the log, in words", DEADLINE, || {
@@ -177,8 +172,7 @@ fn a_disabled_mount_leaves_file_and_agent_and_is_mended_without_a_restart() {
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();
     place.database(&postgres, "4s", "8s");
-    place.configure("config.hcl", DATABASE);
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(DATABASE);
     let first = place.await_file("db");
     place.bao.must("DELETE", "sys/mounts/database", &json!({}));
     wait::until_true("the refusal is in the log", DEADLINE, || {
@@ -205,8 +199,7 @@ fn without_the_right_to_renew_each_login_is_used_to_its_end_and_replaced_in_time
     place.role(&json!({
         "token_policies": "reader", "token_no_default_policy": true, "token_ttl": "1h",
     }));
-    place.configure("config.hcl", DATABASE);
-    let _agent = place.start("config.hcl");
+    let _agent = place.run_with(DATABASE);
     let mut seen = vec![place.await_file("db")];
     wait::until_true("the fourth login of the database", DEADLINE, || {
         place.works(&postgres);
@@ -227,9 +220,7 @@ fn what_was_fetched_is_revoked_when_a_template_ends_the_agent() {
     let postgres = Postgres::start();
     place.database(&postgres, "60s", "1h");
     place.secret("one");
-    place.configure(
-        "config.hcl",
-        &format!(
+    let mut agent = place.run_with(&format!(
             r#"{DATABASE}
                template {{
                  contents = "{{{{ with secret \"secret/data/app\" }}}}{{{{ .Data.data.k | toInt }}}}{{{{ fail }}}}{{{{ end }}}}"
@@ -238,9 +229,7 @@ fn what_was_fetched_is_revoked_when_a_template_ends_the_agent() {
                }}
                template_config {{ exit_on_retry_failure = true }}
                leasehold {{ mode = "native" revoke_on_exit = true }}"#
-        ),
-    );
-    let mut agent = place.start("config.hcl");
+        ));
     assert_eq!(agent.ends(), 1, "{}", place.log());
     assert_eq!(place.file("broken"), None);
     wait::until_true("the database's users are gone", DEADLINE, || {
@@ -251,18 +240,15 @@ fn what_was_fetched_is_revoked_when_a_template_ends_the_agent() {
 #[test]
 fn an_end_without_a_server_keeps_its_deadline() {
     let mut place = Place::with_secret("one");
-    place.configure(
-        "config.hcl",
-        &format!("{APP} leasehold {{ mode = \"native\" revoke_on_exit = true }}"),
-    );
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!(
+        "{APP} leasehold {{ mode = \"native\" revoke_on_exit = true }}"
+    ));
     place.await_file("app");
     place.bao.stop();
     // Something that takes connections and never answers stands in the server's place.
     let listener = std::net::TcpListener::bind(("127.0.0.1", place.bao.port())).unwrap();
     let begun = std::time::Instant::now();
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
     assert!(begun.elapsed().as_millis() < 2500, "{:?}", begun.elapsed());
     assert!(
         place.log().contains("did not revoke the token in time"),

@@ -53,8 +53,7 @@ fn check_passing(words: &str, reaction: impl Fn() -> Reaction + Send + 'static) 
     place.secret("two");
     between.heal();
     await_value(&place, "two");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 fn answer(status: u16, words: &'static str) -> impl Fn() -> Reaction + Send + 'static {
@@ -215,8 +214,7 @@ fn check_certificate(identity: &Identity, trusted: &str, words: &str) {
     let ca = place.path("ca.crt").display().to_string();
     let mut agent = place.start_with("config.hcl", &[("VAULT_CACERT", &ca)]);
     place.await_log(words);
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
     assert_eq!(place.file("token"), None);
 }
 
@@ -237,15 +235,13 @@ fn a_name_without_address_is_waited_for() {
     place.configure_for("http://no-such-host.invalid:8200", "config.hcl", APP);
     let mut agent = place.start("config.hcl");
     place.await_log("the host's name cannot be resolved");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]
 fn a_restart_of_the_server_in_one_run_is_survived() {
     let mut place = Place::on_disk();
-    place.configure("config.hcl", &format!("{APP} {EVERY_SECOND} {NATIVE}"));
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!("{APP} {EVERY_SECOND} {NATIVE}"));
     await_value(&place, "one");
     place.bao.stop();
     place.await_log("no answer");
@@ -254,8 +250,7 @@ fn a_restart_of_the_server_in_one_run_is_survived() {
     place.bao.unseal();
     place.secret("two");
     await_value(&place, "two");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]
@@ -263,20 +258,15 @@ fn a_target_that_cannot_be_written_is_told_and_written_once_it_can_be() {
     let place = Place::with_secret("one");
     // What is no folder cannot hold a file, whoever asks; and then it is one.
     fs::write(place.path("sub"), "").unwrap();
-    place.configure(
-        "config.hcl",
-        &format!(
-            "{} {EVERY_SECOND} {NATIVE}",
-            APP.replace("FOLDER/app", "FOLDER/sub/app")
-        ),
-    );
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!(
+        "{} {EVERY_SECOND} {NATIVE}",
+        APP.replace("FOLDER/app", "FOLDER/sub/app")
+    ));
     place.await_log("template failed");
     fs::remove_file(place.path("sub")).unwrap();
     fs::create_dir(place.path("sub")).unwrap();
     assert_eq!(place.await_file("sub/app"), "one");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 /// Runs the agent where `FOLDER/volume` is a mount of its own, made by `mount`, which holds its file; `mend` is done
@@ -379,8 +369,7 @@ fn a_redirect_from_tls_to_plain_text_is_not_followed() {
     let ca = place.path("ca.crt").display().to_string();
     let mut agent = place.start_with("config.hcl", &[("VAULT_CACERT", &ca)]);
     place.await_log("it leads from https to http");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
     assert_eq!(
         plain.count(LOGIN),
         0,

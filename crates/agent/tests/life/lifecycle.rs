@@ -13,8 +13,7 @@ fn keeps_a_database_login_alive_replaces_it_in_time_and_revokes_it_at_the_end() 
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();
     place.database(&postgres, "4s", "10s");
-    place.configure("config.hcl", &format!("{DATABASE} {NATIVE}"));
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!("{DATABASE} {NATIVE}"));
     let first = place.await_file("db");
     wait::until_true("the login is replaced", DEADLINE, || {
         let now = place.file("db").unwrap();
@@ -37,8 +36,7 @@ fn keeps_a_database_login_alive_replaces_it_in_time_and_revokes_it_at_the_end() 
     });
     assert!(place.requests("sys/leases/renew") >= 1);
     assert_eq!(place.requests("auth/approle/login"), 1);
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
     wait::until_true("the database users are gone", DEADLINE, || {
         !postgres.users().iter().any(|user| user.starts_with("v-"))
     });
@@ -53,8 +51,7 @@ fn adopts_token_and_leases_after_a_kill() {
     let place = Place::new("1h", "24h");
     let postgres = Postgres::start();
     place.database(&postgres, "60s", "1h");
-    place.configure("config.hcl", &format!("{DATABASE} {NATIVE}"));
-    let mut agent = place.start("config.hcl");
+    let mut agent = place.run_with(&format!("{DATABASE} {NATIVE}"));
     let first = place.await_file("db");
     place.await_file("state/ready");
     wait::until_true("the state is kept", DEADLINE, || {
@@ -82,8 +79,7 @@ fn adopts_token_and_leases_after_a_kill() {
             .log()
             .contains("continuing with the token of an earlier run")
     });
-    again.signal(Signal::TERM);
-    assert_eq!(again.ends(), 0);
+    again.stop();
     assert_eq!(place.file("db").unwrap(), first);
     assert_eq!(place.requests("auth/approle/login"), 1);
     assert_eq!(place.requests("database/creds/app"), 1);
@@ -112,8 +108,7 @@ fn a_first_login_that_is_put_off_is_told_obeys_a_signal_and_is_spared_to_who_ado
     assert!(status.contains("no token, first login in "), "{status}");
     let waited = told(&["wait", "--timeout", "0s"]);
     assert!(waited.contains("the first login comes in "), "{waited}");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
     assert_eq!(place.requests("auth/approle/login"), 0);
 
     place.configure("at-once.hcl", &format!("{APP} {NATIVE}"));
@@ -151,8 +146,7 @@ fn hands_token_and_leases_from_init_to_sidecar_without_fetching_twice() {
             .log()
             .contains("continuing with the token of an earlier run")
     });
-    sidecar.signal(Signal::TERM);
-    assert_eq!(sidecar.ends(), 0);
+    sidecar.stop();
     assert_eq!(place.requests("auth/approle/login"), 1);
     assert_eq!(place.requests("database/creds/app"), 1);
     postgres
@@ -174,8 +168,7 @@ fn without_a_state_folder_the_one_of_the_persisted_cache_hands_over() {
     let reads = place.requests("secret/data/app");
     let mut sidecar = place.start("sidecar.hcl");
     place.await_log("continuing with the token of an earlier run");
-    sidecar.signal(Signal::TERM);
-    assert_eq!(sidecar.ends(), 0);
+    sidecar.stop();
     assert_eq!(place.requests("auth/approle/login"), 1);
     assert_eq!(
         place.requests("secret/data/app"),
@@ -197,8 +190,7 @@ fn logs_in_anew_before_the_tokens_maximum_and_the_secrets_never_break() {
     let place = Place::new("6s", "9s");
     let postgres = Postgres::start();
     place.database(&postgres, "1h", "24h");
-    place.configure("config.hcl", DATABASE);
-    let _agent = place.start("config.hcl");
+    let _agent = place.run_with(DATABASE);
     place.await_file("db");
     wait::until_true("the third login", DEADLINE, || {
         let (user, password) = credentials(&place.file("db").unwrap());
@@ -220,8 +212,7 @@ fn logs_in_anew_before_the_tokens_maximum_and_the_secrets_never_break() {
 #[test]
 fn notices_a_revoked_token_by_itself() {
     let place = Place::with_secret("one");
-    place.configure("config.hcl", &format!("{APP} {EVERY_SECOND}"));
-    let _agent = place.start("config.hcl");
+    let _agent = place.run_with(&format!("{APP} {EVERY_SECOND}"));
     assert_eq!(place.await_file("app"), "one");
     let token = place.await_file("token");
     place
@@ -292,8 +283,7 @@ fn wait_says_at_its_deadline_what_stands_in_the_way() {
     let waited = place.run(&["wait", "--timeout", "30s", "--config", &config]);
     assert!(waited.status.success(), "{}", place.log());
     assert_eq!(place.file("app").as_deref(), Some("here"));
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]
@@ -305,22 +295,19 @@ fn ends_with_status_0_on_a_signal_before_any_login() {
     wait::until_true("a login fails", DEADLINE, || {
         place.log().contains("error authenticating")
     });
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]
 fn keeps_its_files_and_stays_while_the_server_is_away() {
     let mut place = Place::with_secret("one");
-    place.configure(
-        "config.hcl",
+    let mut agent = place.run_with(
         r#"template {
              contents = "{{ with secret \"secret/data/app\" }}{{ .Data.data.k }}{{ end }}"
              destination = "FOLDER/app"
            }
            template_config { static_secret_render_interval = "1s" exit_on_retry_failure = true }"#,
     );
-    let mut agent = place.start("config.hcl");
     assert_eq!(place.await_file("app"), "one");
     place.bao.stop();
     wait::until_true("reads fail", DEADLINE, || place.log().contains("no answer"));

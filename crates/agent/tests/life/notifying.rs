@@ -16,8 +16,7 @@ use crate::place::{APP, Agent, DEADLINE, EVERY_SECOND, Place};
 #[test]
 fn runs_the_command_of_a_changed_file_once_and_not_for_the_same_content() {
     let place = Place::with_secret("one");
-    place.configure(
-        "config.hcl",
+    let _agent = place.run_with(
         r#"template {
              contents = "{{ with secret \"secret/data/app\" }}{{ .Data.data.k }}{{ end }}"
              destination = "FOLDER/app"
@@ -25,7 +24,6 @@ fn runs_the_command_of_a_changed_file_once_and_not_for_the_same_content() {
            }
            template_config { static_secret_render_interval = "1s" }"#,
     );
-    let _agent = place.start("config.hcl");
     wait::until_true("the command has run", DEADLINE, || {
         place.file("ran").as_deref() == Some("ran\n")
     });
@@ -43,17 +41,13 @@ fn runs_the_command_of_a_changed_file_once_and_not_for_the_same_content() {
 #[test]
 fn supervises_a_process_with_secrets_in_its_environment() {
     let place = Place::with_secret("one");
-    place.configure(
-        "config.hcl",
-        r#"env_template "SECRET_K" {
+    let mut agent = place.run_with(r#"env_template "SECRET_K" {
              contents = "{{ with secret \"secret/data/app\" }}{{ .Data.data.k }}{{ end }}"
            }
            exec {
              command = ["sh", "-c", "echo $SECRET_K >> FOLDER/seen; while [ ! -e FOLDER/end ]; do sleep 0.1; done; exit 5"]
            }
-           template_config { static_secret_render_interval = "1s" }"#,
-    );
-    let mut agent = place.start("config.hcl");
+           template_config { static_secret_render_interval = "1s" }"#);
     wait::until_true("the process has started", DEADLINE, || {
         place.file("seen").as_deref() == Some("one\n")
     });
@@ -148,8 +142,7 @@ fn a_process_that_is_not_there_is_reported_and_stops_nothing() {
     let notice = &status["logins"][0]["notices"][0];
     assert_eq!(notice["name"], "signal `SIGHUP no-such-server`");
     assert!(notice["failed"].as_u64().unwrap() >= 1, "{notice}");
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]

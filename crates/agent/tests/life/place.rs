@@ -181,6 +181,12 @@ impl Place {
         command
     }
 
+    /// Starts an agent with this rest of a configuration.
+    pub(crate) fn run_with(&self, rest: &str) -> Agent {
+        self.configure("config.hcl", rest);
+        self.start("config.hcl")
+    }
+
     pub(crate) fn start(&self, configuration: &str) -> Agent {
         self.start_with(configuration, &[])
     }
@@ -239,6 +245,13 @@ impl Place {
 impl Agent {
     pub(crate) fn signal(&self, signal: Signal) {
         process::send(self.0.id(), signal).unwrap();
+    }
+
+    /// Ends it by a signal, in order.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ends(), 0);
     }
 
     pub(crate) fn ends(&mut self) -> i32 {

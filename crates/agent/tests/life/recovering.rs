@@ -4,7 +4,6 @@
 use std::{fs, process::Stdio};
 
 use leasehold_testkit::{net::Identity, process, wait};
-use rustix::process::Signal;
 
 use crate::{
     between::Between,
@@ -54,8 +53,7 @@ fn a_certificate_that_goes_bad_leaves_the_file_and_the_agent() {
         check_fault(&place, &mut agent, words, begin, end);
     }
     assert_eq!(place.requests("auth/approle/login"), 1);
-    agent.signal(Signal::TERM);
-    assert_eq!(agent.ends(), 0);
+    agent.stop();
 }
 
 #[test]

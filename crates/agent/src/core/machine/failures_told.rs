@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{
     failure::FailureKind,
-    simulation::{Kind, Mood, World, seconds, settings},
+    simulation::{Kind, Mood, Setup, World, seconds},
 };
 
 /// The warnings and errors that were said since the last look, without the pauses that stand in them.
@@ -34,10 +34,12 @@ fn lines(world: &mut World, wanted: impl Fn(Level) -> bool) -> Vec<String> {
 
 #[test]
 fn an_outage_is_one_line_for_each_thing_that_fails_and_one_when_it_is_over() {
-    let kinds = [(1, Kind::Leased { ttl: 60, max: 3600 }), (2, Kind::Static)];
-    let mut world = World::new(settings(2), vec![vec![1], vec![2]], kinds, 5);
-    world.server.token_ttl = 600;
-    world.start();
+    let mut world = Setup::templates([&[1], &[2]])
+        .with(1, Kind::Leased { ttl: 60, max: 3600 })
+        .with(2, Kind::Static)
+        .tokens(600, 86_400)
+        .seed(5)
+        .started();
     world.run_for(20);
     assert_eq!(warnings(&mut world), [] as [&str; 0]);
 
@@ -95,10 +97,9 @@ fn an_outage_is_one_line_for_each_thing_that_fails_and_one_when_it_is_over() {
 
 #[test]
 fn that_the_tries_are_used_up_is_said_once() {
-    let mut settings = settings(1);
-    settings.exit_on_refusal = Rule::Off;
-    let mut world = World::new(settings, vec![vec![9]], [(9, Kind::Missing)], 1);
-    world.start();
+    let mut world = Setup::one(Kind::Missing)
+        .rules(|settings| settings.exit_on_refusal = Rule::Off)
+        .started();
     world.run_for(3600);
     let said = warnings(&mut world);
     let [first, last] = &said[..] else {
@@ -109,15 +110,14 @@ fn that_the_tries_are_used_up_is_said_once() {
         last,
         "(view) no secret exists at x (exceeded maximum retries)"
     );
-    world.server.kinds.insert(9, Kind::Static);
+    world.server.kinds.insert(1, Kind::Static);
     world.run_for(120);
     assert_eq!(over(&mut world).len(), 1);
 }
 
 #[test]
 fn a_lease_that_may_not_be_renewed_is_one_warning_for_all_its_successors() {
-    let kinds = [(1, Kind::Leased { ttl: 60, max: 3600 })];
-    let mut world = World::new(settings(1), vec![vec![1]], kinds, 2);
+    let mut world = Setup::leased(60, 3600).seed(2).world();
     world.server.may_renew_leases = false;
     world.start();
     world.run_for(1800);
@@ -135,9 +135,9 @@ fn a_lease_that_may_not_be_renewed_is_one_warning_for_all_its_successors() {
 #[test]
 fn templates_sinks_and_commands_say_a_failure_once_as_well() {
     let failure = || Failure::new(FailureKind::Local, "no space left");
-    let mut settings = settings(1);
-    settings.exit_on_refusal = Rule::Off;
-    let mut world = World::new(settings, vec![vec![]], [], 1);
+    let mut world = Setup::templates([&[]])
+        .rules(|settings| settings.exit_on_refusal = Rule::Off)
+        .world();
     let failed = |uses| Event::Rendered {
         template: 0,
         uses,

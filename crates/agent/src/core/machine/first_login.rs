@@ -1,14 +1,18 @@
 //! When the first login comes: at once, or within the spread that is asked for.
 
 use super::*;
-use crate::core::simulation::{Kind, Mood, World, at, seconds, settings};
+use crate::core::simulation::{Kind, Mood, Setup, World, at, seconds};
 
 const SPREAD: u64 = 60;
 
+fn spread_setup(seed: u64) -> Setup {
+    Setup::one(Kind::Static)
+        .rules(|settings| settings.login_spread = seconds(SPREAD))
+        .seed(seed)
+}
+
 fn spread(seed: u64) -> World {
-    let mut settings = settings(1);
-    settings.login_spread = seconds(SPREAD);
-    World::new(settings, vec![vec![1]], [(1, Kind::Static)], seed)
+    spread_setup(seed).world()
 }
 
 /// The lines about logins in what the machine says.
@@ -22,8 +26,7 @@ fn said(actions: &[Action]) -> Vec<&str> {
 
 #[test]
 fn without_a_spread_the_first_login_comes_at_once() {
-    let mut world = World::new(settings(1), vec![vec![1]], [(1, Kind::Static)], 1);
-    world.start();
+    let world = Setup::one(Kind::Static).started();
     assert_eq!(world.logins_tried, [at(1000)]);
     assert_eq!(world.machine.token().first_login(), None);
 }
@@ -110,10 +113,7 @@ fn after_the_first_login_nothing_is_spread() {
     assert_eq!(tried, first);
     assert!(tried.until(again) <= seconds(1), "the usual first pause");
 
-    let mut world = spread(7);
-    world.server.token_ttl = 60;
-    world.server.token_max = 60;
-    world.start();
+    let mut world = spread_setup(7).tokens(60, 60).started();
     world.run_for(SPREAD + 10);
     world.revoke(1);
     world.feed(Event::CredentialsChanged);

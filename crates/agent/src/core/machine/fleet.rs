@@ -7,7 +7,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::*;
-use crate::core::simulation::{Kind, Mood, World, at, seconds, settings};
+use crate::core::simulation::{Kind, Mood, Setup, World, at, seconds};
 
 const AGENTS: u64 = match option_env!("LEASEHOLD_FLEET") {
     Some(text) => number(text),
@@ -52,13 +52,11 @@ impl Fleet {
     ) -> Self {
         let mut worlds = Vec::new();
         for seed in 0..AGENTS {
-            let kinds = [(1, kind)];
-            let settings = Settings {
-                login_spread,
-                ..settings(1)
-            };
-            let mut world = World::new(settings, vec![vec![1]], kinds, seed);
-            world.server.token_ttl = token_ttl;
+            let setup = Setup::one(kind)
+                .rules(|settings| settings.login_spread = login_spread)
+                .tokens(token_ttl, 86_400)
+                .seed(seed);
+            let world = setup.world();
             worlds.push(world);
         }
         Self {
