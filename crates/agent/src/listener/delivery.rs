@@ -2,7 +2,10 @@
 //! ones go through piece by piece, once.
 
 use leasehold_vault::{BodyStream, OpenAnswer, Request};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -49,10 +52,11 @@ pub(super) async fn deliver<S: AsyncRead + AsyncWrite + Unpin>(
         let Some(pause) = pause else {
             return begun;
         };
+        let next = Instant::now() + pause;
         let why = match &mut begun {
             Ok(begun) => {
                 // An answer that was read leaves its connection to the next try.
-                let _ = tokio::time::timeout(tries.limit(), begun.read()).await;
+                let _ = timeout_at(next, begun.read()).await;
                 format!("status {}", begun.answer.status)
             }
             Err(error) => answers::kind_name(error).to_owned(),
@@ -62,7 +66,7 @@ pub(super) async fn deliver<S: AsyncRead + AsyncWrite + Unpin>(
             format!("a request is tried again in {pause:.1?}: {why}"),
         );
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = sleep_until(next) => {}
             () = connection.left() => {
                 let words = "a request is not tried again: the application has gone";
                 desk.log.debug(PROXY, words);
@@ -100,7 +104,7 @@ pub(super) async fn upload<S: AsyncRead + AsyncWrite + Unpin>(
         let mut piece = Some(first);
         while let Some(bytes) = piece {
             // A server that takes nothing any more has answered, or is away.
-            match tokio::time::timeout(limit, sender.give(bytes.to_vec())).await {
+            match timeout(limit, sender.give(bytes.to_vec())).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(_) => return Err(Fault::Broken),
@@ -115,7 +119,5 @@ pub(super) async fn upload<S: AsyncRead + AsyncWrite + Unpin>(
         answered = &mut opened => return Ok(answered),
         sent = &mut sending => sent?,
     }
-    tokio::time::timeout(limit, opened)
-        .await
-        .map_err(|_| Fault::Broken)
+    timeout(limit, opened).await.map_err(|_| Fault::Broken)
 }

@@ -164,6 +164,26 @@ fn the_tries_of_a_request_end_with_the_time_for_one_answer() {
 }
 
 #[test]
+fn a_refusal_that_never_ends_holds_no_try_up() {
+    let times = AtomicUsize::new(0);
+    let (_place, between, _agent, port) = start_before(
+        move || match times.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let head = "HTTP/1.1 503 Said\r\nContent-Length: 500\r\n\r\n{";
+                Reaction::Raw(head.as_bytes().to_vec())
+            }
+            _ => Reaction::Pass,
+        },
+        "",
+        &[],
+    );
+    let begun = Instant::now();
+    assert_eq!(ask_meanwhile(&port, || {}).0, 200);
+    assert_eq!(between.count(READ), 2);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
 fn writes_are_sent_again_with_their_body_and_long_ones_once() {
     let place = Place::with_secret("one");
     let between = Between::new(place.bao.port());
