@@ -31,6 +31,14 @@ pub(crate) enum X509Error {
         "parsing {0} private key from PEM: it is damaged, or of a curve or kind that is not supported here"
     )]
     DamagedKey(&'static str),
+    /// A whole key on a curve that nothing is signed on here.
+    #[error(
+        "it is on {0}, and certificates are made here with keys of RSA, P-256 and Ed25519 only"
+    )]
+    Curve(&'static str),
+    /// A key on a curve that nobody uses for certificates.
+    #[error("parsing {0} private key from PEM: x509: unknown elliptic curve")]
+    UnknownCurve(&'static str),
     /// A certificate that cannot be read.
     #[error("x509: malformed certificate")]
     Malformed,

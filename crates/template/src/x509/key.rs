@@ -23,6 +23,12 @@ const OID_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 const OID_RSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
 const OID_EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const OID_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// Curves that keys are looked at on, and not more: code for them would only be for templates that make certificates.
+const OTHER_CURVES: [(&[u8], &str); 3] = [
+    (&[0x2b, 0x81, 0x04, 0x00, 0x21], "P-224"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x22], "P-384"),
+    (&[0x2b, 0x81, 0x04, 0x00, 0x23], "P-521"),
+];
 const OID_ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 const OID_ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 const NULL: &[u8] = &[5, 0];
@@ -69,17 +75,25 @@ impl PrivateKey {
     pub(crate) fn from_pem(text: &[u8]) -> Result<Self, X509Error> {
         let block = pem::decode(text).ok_or(X509Error::NoPem)?;
         match block.label.as_str() {
-            "PRIVATE KEY" => from_pkcs8(&block.bytes).ok_or(X509Error::DamagedKey("PKCS#8")),
+            "PRIVATE KEY" => from_pkcs8(&block.bytes),
             "RSA PRIVATE KEY" => {
                 let key = RsaPrivateKey::from_pkcs1_der(&block.bytes)
                     .map_err(|_| X509Error::DamagedKey("RSA"))?;
                 Ok(Self::Rsa(Box::new(key)))
             }
-            "EC PRIVATE KEY" => from_sec1(&block.bytes).ok_or(X509Error::DamagedKey("EC")),
+            "EC PRIVATE KEY" => from_sec1(&block.bytes),
             label => match label.strip_suffix(" PRIVATE KEY") {
                 Some(_) => Err(X509Error::KeyType(label.to_owned())),
                 None => Err(X509Error::NotAKey(label.to_owned())),
             },
+        }
+    }
+
+    /// Whether a text is a key in PEM, be it one that nothing can be signed with here.
+    pub(crate) fn check_pem(text: &[u8]) -> Result<(), X509Error> {
+        match Self::from_pem(text) {
+            Ok(_) | Err(X509Error::Curve(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -201,18 +215,34 @@ fn point(key: &ecdsa::SigningKey) -> Vec<u8> {
         .to_vec()
 }
 
-fn from_sec1(bytes: &[u8]) -> Option<PrivateKey> {
-    let mut fields = Reader::new(bytes).enter(Tag::SEQUENCE)?;
-    fields.element()?;
-    let secret = fields.element()?;
-    while let Some(element) = fields.element() {
-        if element.tag == Tag::context(0)
-            && Reader::new(element.content).element()?.content != OID_P256
-        {
-            return None;
+fn from_sec1(bytes: &[u8]) -> Result<PrivateKey, X509Error> {
+    let damaged = X509Error::DamagedKey("EC");
+    let read = || {
+        let mut fields = Reader::new(bytes).enter(Tag::SEQUENCE)?;
+        fields.element()?;
+        let secret = fields.element()?.content;
+        let mut curve = OID_P256;
+        while let Some(element) = fields.element() {
+            if element.tag == Tag::context(0) {
+                curve = Reader::new(element.content).element()?.content;
+            }
         }
+        Some((curve, secret))
+    };
+    let (curve, secret) = read().ok_or_else(|| damaged.clone())?;
+    check_curve(curve, "EC")?;
+    ecdsa(secret).ok_or(damaged)
+}
+
+/// Nothing, if the curve is the one that keys are made on here.
+fn check_curve(curve: &[u8], format: &'static str) -> Result<(), X509Error> {
+    if curve == OID_P256 {
+        return Ok(());
     }
-    ecdsa(secret.content)
+    let known = OTHER_CURVES.iter().find(|(oid, _)| *oid == curve);
+    Err(known.map_or(X509Error::UnknownCurve(format), |(_, name)| {
+        X509Error::Curve(name)
+    }))
 }
 
 fn ecdsa(secret: &[u8]) -> Option<PrivateKey> {
@@ -221,26 +251,40 @@ fn ecdsa(secret: &[u8]) -> Option<PrivateKey> {
         .map(|key| PrivateKey::Ecdsa(Box::new(key)))
 }
 
-fn from_pkcs8(bytes: &[u8]) -> Option<PrivateKey> {
-    let mut fields = Reader::new(bytes).enter(Tag::SEQUENCE)?;
-    fields.element()?;
-    let mut algorithm = fields.enter(Tag::SEQUENCE)?;
-    let inner = fields.element()?.content;
-    match algorithm.element()?.content {
-        OID_RSA => RsaPrivateKey::from_pkcs8_der(bytes)
-            .ok()
-            .map(|key| PrivateKey::Rsa(Box::new(key))),
-        OID_EC if algorithm.element()?.content == OID_P256 => {
-            let mut fields = Reader::new(inner).enter(Tag::SEQUENCE)?;
-            fields.element()?;
-            ecdsa(fields.element()?.content)
+fn from_pkcs8(bytes: &[u8]) -> Result<PrivateKey, X509Error> {
+    let damaged = X509Error::DamagedKey("PKCS#8");
+    let read = || {
+        let mut fields = Reader::new(bytes).enter(Tag::SEQUENCE)?;
+        fields.element()?;
+        let mut algorithm = fields.enter(Tag::SEQUENCE)?;
+        let inner = fields.element()?.content;
+        let name = algorithm.element()?.content;
+        let parameter = algorithm.element().map(|element| element.content);
+        Some((name, parameter.unwrap_or_default(), inner))
+    };
+    let (name, parameter, inner) = read().ok_or_else(|| damaged.clone())?;
+    let key = match name {
+        OID_RSA => {
+            let key = RsaPrivateKey::from_pkcs8_der(bytes).ok();
+            key.map(|key| PrivateKey::Rsa(Box::new(key)))
+        }
+        OID_EC => {
+            check_curve(parameter, "PKCS#8")?;
+            let mut fields = Reader::new(inner).enter(Tag::SEQUENCE);
+            let secret = fields.as_mut().and_then(|fields| {
+                fields.element()?;
+                fields.element()
+            });
+            secret.and_then(|secret| ecdsa(secret.content))
         }
         OID_ED25519 => {
-            let seed = Reader::new(inner).element()?.content;
-            Some(PrivateKey::Ed25519(Zeroizing::new(seed.try_into().ok()?)))
+            let seed = Reader::new(inner).element();
+            let seed = seed.and_then(|seed| seed.content.try_into().ok());
+            seed.map(|seed| PrivateKey::Ed25519(Zeroizing::new(seed)))
         }
         _ => None,
-    }
+    };
+    key.ok_or(damaged)
 }
 
 /// As many unpredictable bytes as are wanted, from a seed: hashes of the seed with a counter.

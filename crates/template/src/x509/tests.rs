@@ -127,3 +127,20 @@ fn damaged_certificates_are_refused() {
         assert!(check_certificate(cut.as_bytes()).is_err(), "{length} bytes");
     }
 }
+
+#[test]
+fn keys_on_other_curves_are_whole_but_sign_nothing() {
+    const P384: &str = "-----BEGIN EC PRIVATE KEY-----\nMIGkAgEBBDD85P4JqLDmBMorXe7FQY1p/7o/lD4KNOOW6N6KdCo738N59dfNn4NW\n5P0ttfwNKCygBwYFK4EEACKhZANiAAQU5EDdHlB1yk6ak5iF+J8yeYFNs+/yb12b\n1mVpOI2rWp6tYPzwnkAMD7u2emDBEnAEHVwj5i4yOr8fCjjW5U6nMJnZZTyFtBCq\nj+y6Kd6lHZV2eRfrOrczloPDJKfP49w=\n-----END EC PRIVATE KEY-----\n";
+    const P384_IN_PKCS8: &str = "-----BEGIN PRIVATE KEY-----\nMIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDD85P4JqLDmBMorXe7F\nQY1p/7o/lD4KNOOW6N6KdCo738N59dfNn4NW5P0ttfwNKCyhZANiAAQU5EDdHlB1\nyk6ak5iF+J8yeYFNs+/yb12b1mVpOI2rWp6tYPzwnkAMD7u2emDBEnAEHVwj5i4y\nOr8fCjjW5U6nMJnZZTyFtBCqj+y6Kd6lHZV2eRfrOrczloPDJKfP49w=\n-----END PRIVATE KEY-----\n";
+    const SECP256K1: &str = "-----BEGIN EC PRIVATE KEY-----\nMHQCAQEEIECeN8tfZBYMcbvR3kYz+1e4icPeAVNK4SKjJX7sKln+oAcGBSuBBAAK\noUQDQgAEsArjoOAg9/xbdG+W2Z7uLFoY6tpI2UCpbp4XKFIZEf66S5f9h09XbEDW\nrTWe9bkZ9DKavUagzgYXwuiJfzCdyA==\n-----END EC PRIVATE KEY-----\n";
+    for key in [P384, P384_IN_PKCS8] {
+        assert_eq!(PrivateKey::check_pem(key.as_bytes()), Ok(()));
+        let refused = PrivateKey::from_pem(key.as_bytes()).err();
+        assert_eq!(refused, Some(X509Error::Curve("P-384")));
+    }
+    let refused = PrivateKey::check_pem(SECP256K1.as_bytes()).err();
+    assert_eq!(
+        refused.map(|error| error.to_string()).as_deref(),
+        Some("parsing EC private key from PEM: x509: unknown elliptic curve")
+    );
+}

@@ -43,7 +43,7 @@ pub(in crate::functions) const FUNCTIONS: &[Function] = &[
             x509::check_certificate(&certificate).map_err(|error| {
                 format!("error parsing certificate: decodedCert.Bytes: {error}")
             })?;
-            PrivateKey::from_pem(&key)
+            PrivateKey::check_pem(&key)
                 .map_err(|error| format!("error parsing private key: {error}"))?;
             Ok(Value::object(Certificate {
                 certificate: certificate.into(),
@@ -249,6 +249,13 @@ fn leaf(
                 format!("error processing alternate dns name: {shown} is not a string").into(),
             );
         };
+        if !text.is_ascii() {
+            let name = print::quote(text);
+            return Err(format!(
+                "error creating certificate: x509: {name} cannot be encoded as an IA5String"
+            )
+            .into());
+        }
         request.dns_names.push(text.to_str_lossy().into_owned());
     }
     let signer = signer.zip(signer_key.as_ref());
