@@ -329,7 +329,9 @@ proptest! {
             return Ok(());
         }
         for (name, agent) in [("containers", "vault-agent"), ("initContainers", "vault-agent-init"), ("initContainers", "vault-agent")] {
-            for container in list(&patched, name).filter(|c| c["name"] == agent) {
+            // One of the pod's own may have the name that another placement's agent has, and mounts of its own choice.
+            let is_ours = |c: &&Value| c["name"] == agent && !list(&pod, name).any(|own| own["name"] == agent);
+            for container in list(&patched, name).filter(is_ours) {
                 let mut paths: Vec<&str> = crate::support::mounts(container).into_iter().map(|m| m.1).collect();
                 let count = paths.len();
                 paths.sort_unstable();
