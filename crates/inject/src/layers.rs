@@ -29,23 +29,15 @@ pub(crate) struct Given<'a> {
     pub(crate) origin: Origin,
 }
 
-/// A value by the two parts of its annotation's name; an alias counts as what it stands for.
-#[derive(Clone, Copy, Debug)]
-struct Named<'a> {
-    prefix: Prefix,
-    name: &'a str,
-    given: Given<'a>,
-}
-
 /// A value with the annotation that its name stands for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Resolved<'l, 'a> {
-    /// The part before the slash.
+pub(crate) struct Resolved<'a> {
+    /// The part before the slash; an alias counts as what it stands for.
     pub(crate) prefix: Prefix,
     /// The part after it.
-    pub(crate) name: &'l str,
+    pub(crate) name: &'a str,
     /// The annotation, and what follows its name; none for unknown ones.
-    pub(crate) annotation: Option<(&'static Annotation, Option<&'l str>)>,
+    pub(crate) annotation: Option<(&'static Annotation, Option<&'a str>)>,
     /// The value.
     pub(crate) given: Given<'a>,
 }
@@ -54,7 +46,7 @@ pub(crate) struct Resolved<'l, 'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Layers<'a> {
     /// In the order of prefix and name, each once.
-    given: Vec<Named<'a>>,
+    given: Vec<Resolved<'a>>,
     findings: Vec<Finding>,
 }
 
@@ -85,14 +77,20 @@ impl<'a> Layers<'a> {
 
     /// The value of an annotation that stands alone.
     pub(crate) fn get(&self, annotation: &Annotation) -> Option<Given<'a>> {
-        self.named(annotation.prefix, |name| name.cmp(annotation.name))
+        // Each is declared once, so the declaration itself tells them apart; most that are asked for are not there.
+        let stands_alone = |resolved: &&Resolved<'a>| match resolved.annotation {
+            Some((found, None)) => std::ptr::eq(found, annotation),
+            _ => false,
+        };
+        let found = self.given.iter().find(stands_alone);
+        found.map(|resolved| resolved.given)
     }
 
     /// The value of an annotation that a name follows.
     pub(crate) fn get_for(&self, annotation: &Annotation, name: &str) -> Option<Given<'a>> {
-        self.named(annotation.prefix, |own| {
-            compare(own, [annotation.name, "-", name])
-        })
+        let parts = [annotation.name, "-", name];
+        let place = self.place(annotation.prefix, |own| compare(own, parts));
+        self.given.get(place.ok()?).map(|resolved| resolved.given)
     }
 
     /// All values of a family, each with the name that follows, in the order of the names.
@@ -104,26 +102,18 @@ impl<'a> Layers<'a> {
             compare(name, [annotation.name, "-", ""])
         });
         let from_start = self.given.get(start..).unwrap_or_default();
-        from_start.iter().map_while(move |named| {
-            let rest = named
+        from_start.iter().map_while(move |resolved| {
+            let rest = resolved
                 .name
                 .strip_prefix(annotation.name)?
                 .strip_prefix('-')?;
-            (named.prefix == annotation.prefix).then_some((rest, named.given))
+            (resolved.prefix == annotation.prefix).then_some((rest, resolved.given))
         })
     }
 
-    /// Every value, with what its name stands for.
-    pub(crate) fn resolved(&self) -> Vec<Resolved<'_, 'a>> {
-        self.given
-            .iter()
-            .map(|named| Resolved {
-                prefix: named.prefix,
-                name: named.name,
-                annotation: vocabulary::find(named.prefix, named.name),
-                given: named.given,
-            })
-            .collect()
+    /// Every value, in the order of prefix and name.
+    pub(crate) fn resolved(&self) -> &[Resolved<'a>] {
+        &self.given
     }
 
     /// What was noticed while the layers were laid.
@@ -131,16 +121,11 @@ impl<'a> Layers<'a> {
         std::mem::take(&mut self.findings)
     }
 
-    fn named(&self, prefix: Prefix, by_name: impl Fn(&str) -> Ordering) -> Option<Given<'a>> {
-        let place = self.place(prefix, by_name).ok()?;
-        self.given.get(place).map(|named| named.given)
-    }
-
     /// Where the annotation is to which `by_name` says that a name is equal, or where it would go.
     fn place(&self, prefix: Prefix, by_name: impl Fn(&str) -> Ordering) -> Result<usize, usize> {
-        self.given.binary_search_by(|named| {
-            let by_prefix = named.prefix.cmp(&prefix);
-            by_prefix.then_with(|| by_name(named.name))
+        self.given.binary_search_by(|resolved| {
+            let by_prefix = resolved.prefix.cmp(&prefix);
+            by_prefix.then_with(|| by_name(resolved.name))
         })
     }
 
@@ -152,15 +137,16 @@ impl<'a> Layers<'a> {
         let place = match self.place(prefix, |own| own.cmp(name)) {
             Ok(place) => place,
             Err(place) => {
-                let named = Named {
+                let resolved = Resolved {
                     prefix,
                     name,
+                    annotation: vocabulary::find(prefix, name),
                     given,
                 };
-                return self.given.insert(place, named);
+                return self.given.insert(place, resolved);
             }
         };
-        let Some(Named { given: earlier, .. }) = self.given.get_mut(place) else {
+        let Some(Resolved { given: earlier, .. }) = self.given.get_mut(place) else {
             return;
         };
         if earlier.origin != origin {

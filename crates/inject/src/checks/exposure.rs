@@ -17,7 +17,7 @@ const SECRET_KEYS: [&str; 7] = [
 ];
 
 /// Notes values that look like secrets, without showing them.
-pub(super) fn note(annotations: &[Resolved<'_, '_>], report: &mut Report) {
+pub(super) fn note(annotations: &[Resolved<'_>], report: &mut Report) {
     for Resolved {
         annotation, given, ..
     } in annotations

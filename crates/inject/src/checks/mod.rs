@@ -29,16 +29,16 @@ pub(crate) fn run(
 ) {
     deny_platform(spec, pod, review, report);
     let annotations = layers.resolved();
-    deny_locked(&annotations, settings, report);
+    deny_locked(annotations, settings, report);
     deny_taken_names(spec, pod, report);
     deny_own_folder(spec, report);
     note_native(spec, layers, report);
     note_without_effect(spec, report);
     check_templates(spec, settings, templates, report);
-    names::note_unknown(&annotations, settings, report);
-    names::note_orphans(&annotations, &spec.secrets, report);
+    names::note_unknown(annotations, settings, report);
+    names::note_orphans(annotations, &spec.secrets, report);
     paths::note(&spec.secrets, report);
-    exposure::note(&annotations, report);
+    exposure::note(annotations, report);
     token::note(spec, pod, report);
 }
 
@@ -83,7 +83,7 @@ fn deny_platform(spec: &Spec<'_>, pod: &Pod<'_>, review: &Review<'_>, report: &m
 }
 
 /// Annotations that only the platform may set.
-fn deny_locked(annotations: &[Resolved<'_, '_>], settings: &Settings, report: &mut Report) {
+fn deny_locked(annotations: &[Resolved<'_>], settings: &Settings, report: &mut Report) {
     for Resolved {
         annotation,
         name,

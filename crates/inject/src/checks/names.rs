@@ -16,11 +16,7 @@ const LONGEST: usize = 80;
 const SUGGESTIONS: usize = 20;
 
 /// Notes annotations of our prefixes that do not exist.
-pub(super) fn note_unknown(
-    annotations: &[Resolved<'_, '_>],
-    settings: &Settings,
-    report: &mut Report,
-) {
+pub(super) fn note_unknown(annotations: &[Resolved<'_>], settings: &Settings, report: &mut Report) {
     let unknown = annotations
         .iter()
         .filter(|a| a.given.origin == Origin::Pod && a.annotation.is_none());
@@ -60,7 +56,7 @@ pub(super) fn note_unknown(
 
 /// Notes annotations that belong to a secret which nothing names.
 pub(super) fn note_orphans(
-    annotations: &[Resolved<'_, '_>],
+    annotations: &[Resolved<'_>],
     wanted: &Secrets<'_>,
     report: &mut Report,
 ) {
