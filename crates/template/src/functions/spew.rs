@@ -51,8 +51,15 @@ fn dump_value(value: &Value, depth: usize, out: &mut Vec<u8>) {
         _ => 0,
     };
     match value {
-        Value::List(_) if length > 0 => {
-            out.extend_from_slice(format!("(len={length} cap={length}) ").as_bytes());
+        Value::List(list) if length > 0 => {
+            // Numbers counted up are made one by one, in room that doubles.
+            let is_counted = list.element() == Type::INT;
+            let room = if is_counted {
+                length.next_power_of_two()
+            } else {
+                length
+            };
+            out.extend_from_slice(format!("(len={length} cap={room}) ").as_bytes());
         }
         _ if length > 0 => out.extend_from_slice(format!("(len={length}) ").as_bytes()),
         _ => {}
@@ -147,9 +154,16 @@ pub(super) fn format(
         }
     }
     out.extend_from_slice(rest);
-    let extra: Vec<Value> = values.cloned().collect();
-    if !extra.is_empty() {
-        out.extend(go::printf(b"", &extra)?);
+    let extra = values.len();
+    // What is left over shows as what the values are wrapped in, not as what they are.
+    for (index, value) in values.enumerate() {
+        let before: &[u8] = if index == 0 { b"%!(EXTRA " } else { b", " };
+        out.extend_from_slice(before);
+        out.extend_from_slice(b"*spew.formatState=");
+        format_value(value, Types::Hidden, Types::Hidden, 0, &mut out);
+    }
+    if extra > 0 {
+        out.push(b')');
     }
     Ok(out)
 }

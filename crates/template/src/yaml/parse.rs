@@ -1,6 +1,6 @@
 //! Tokens to nodes: the first document of a stream as a tree.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem::discriminant};
 
 use super::{
     YamlError,
@@ -343,8 +343,15 @@ impl Parser<'_> {
                 TokenKind::FlowListEnd => break,
                 TokenKind::Key => {
                     self.next()?;
-                    let key = self.flow_member(depth)?;
-                    let value = self.flow_value(depth)?;
+                    let key = match self.peek()? {
+                        // The established reader swallows the mark behind a key of nothing.
+                        TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowListEnd => {
+                            self.next()?;
+                            self.empty()
+                        }
+                        _ => self.node(Place::Flow, depth + 1)?,
+                    };
+                    let value = self.flow_value(&TokenKind::FlowListEnd, depth)?;
                     items.push(self.add(Node::Map(vec![(key, value)])));
                 }
                 _ => items.push(self.node(Place::Flow, depth + 1)?),
@@ -372,8 +379,11 @@ impl Parser<'_> {
                 TokenKind::FlowMapEnd => break,
                 TokenKind::Key => {
                     self.next()?;
-                    let key = self.flow_member(depth)?;
-                    let value = self.flow_value(depth)?;
+                    let key = match self.peek()? {
+                        TokenKind::Value => self.empty(),
+                        _ => self.flow_member(&TokenKind::FlowMapEnd, depth)?,
+                    };
+                    let value = self.flow_value(&TokenKind::FlowMapEnd, depth)?;
                     pairs.push((key, value));
                 }
                 _ => {
@@ -387,21 +397,20 @@ impl Parser<'_> {
         Ok(Node::Map(pairs))
     }
 
-    fn flow_member(&mut self, depth: usize) -> Result<usize, YamlError> {
-        match self.peek()? {
-            TokenKind::Value
-            | TokenKind::FlowEntry
-            | TokenKind::FlowListEnd
-            | TokenKind::FlowMapEnd => Ok(self.empty()),
-            _ => self.node(Place::Flow, depth + 1),
+    /// A member of a list or map in brackets, or nothing where the next one or their end follows.
+    fn flow_member(&mut self, closing: &TokenKind, depth: usize) -> Result<usize, YamlError> {
+        let next = self.peek()?;
+        if matches!(next, TokenKind::FlowEntry) || discriminant(next) == discriminant(closing) {
+            return Ok(self.empty());
         }
+        self.node(Place::Flow, depth + 1)
     }
 
-    fn flow_value(&mut self, depth: usize) -> Result<usize, YamlError> {
+    fn flow_value(&mut self, closing: &TokenKind, depth: usize) -> Result<usize, YamlError> {
         if !matches!(self.peek()?, TokenKind::Value) {
             return Ok(self.empty());
         }
         self.next()?;
-        self.flow_member(depth)
+        self.flow_member(closing, depth)
     }
 }
