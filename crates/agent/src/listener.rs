@@ -44,6 +44,7 @@ use crate::{
     status::Status,
 };
 
+use door::Stream;
 pub use door::{ListenerError, open};
 pub use tls::ListenerTlsError;
 
@@ -150,7 +151,7 @@ impl Desk {
 }
 
 /// Answers the requests of one connection, until it ends.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, desk: Rc<Desk>, rules: Rc<Listener>) {
+async fn serve(stream: Box<dyn Stream>, desk: Rc<Desk>, rules: Rc<Listener>) {
     let mut connection = Connection::new(stream);
     loop {
         let request = match connection.head().await {

@@ -5,6 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path, rc::Rc, sync::Arc, time::Dur
 
 use leasehold_config::{Endpoint, Listener, UnixSocket};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
@@ -51,6 +52,11 @@ pub enum ListenerError {
     },
 }
 
+/// A connection of any kind. What answers it would be in the program once for each kind without this.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 enum Door {
     Tcp(TcpListener),
     Unix(UnixListener),
@@ -93,12 +99,12 @@ pub async fn open(listener: &Listener, desk: Rc<Desk>) -> Result<(), ListenerErr
             let accepted = match &door {
                 Door::Tcp(door) => door.accept().await.map(|(stream, _)| {
                     let _ = stream.set_nodelay(true);
-                    hall.meet(stream, slot);
+                    hall.meet(Box::new(stream), slot);
                 }),
                 Door::Unix(door) => door
                     .accept()
                     .await
-                    .map(|(stream, _)| hall.meet(stream, slot)),
+                    .map(|(stream, _)| hall.meet(Box::new(stream), slot)),
             };
             if let Err(error) = accepted {
                 // Too many open files, most likely: a loop would only make it worse.
@@ -122,10 +128,7 @@ struct Hall {
 }
 
 impl Hall {
-    fn meet<S>(&self, stream: S, slot: OwnedSemaphorePermit)
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
-    {
+    fn meet(&self, stream: Box<dyn Stream>, slot: OwnedSemaphorePermit) {
         let (desk, rules) = (Rc::clone(&self.desk), Rc::clone(&self.rules));
         let Some(identity) = &self.identity else {
             tokio::task::spawn_local(async move {
@@ -137,7 +140,7 @@ impl Hall {
         let acceptor = identity.acceptor(&self.desk.log);
         tokio::task::spawn_local(async move {
             match tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, desk, rules).await,
+                Ok(Ok(stream)) => serve(Box::new(stream), desk, rules).await,
                 Ok(Err(error)) => desk
                     .log
                     .debug(PROXY, format!("a TLS handshake failed: {error}")),
