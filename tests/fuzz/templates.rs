@@ -73,8 +73,6 @@ pub(crate) fn printf(input: &[u8]) {
             .wrapping_mul(0x9e37_79b9_7f4a),
     ));
     let _ = go::printf(format, &values);
-    let _ = go::print(&values);
-    let _ = go::println(&values);
 }
 
 /// A regular expression, and behind a zero byte the text it is used on.
