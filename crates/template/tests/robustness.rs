@@ -337,3 +337,12 @@ fn comparing_what_unfolds_counts_as_work() {
     let same = "{{ $d := sprig_dict }}{{ $_ := sprig_set $d \"d\" $d }}{{ sprig_deepEqual $d $d }}";
     assert_eq!(rendered(same).unwrap(), b"true");
 }
+
+#[test]
+fn regular_expressions_are_bounded_when_compiled() {
+    assert_eq!(error("{{ regexMatch `[a-z]{1000}` `x` }}"), "");
+    for expression in ["\\pL{1000}", "((a{0,100}){0,100}){0,100}"] {
+        let message = error(&format!("{{{{ regexMatch `{expression}` `x` }}}}"));
+        assert!(message.contains("error parsing regexp: "), "{message}");
+    }
+}
