@@ -214,7 +214,11 @@ fn output_is_bounded() {
 #[test]
 fn values_are_bounded() {
     let doubling = "{{ $x := print \"0123456789\" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}";
-    let message = error(doubling);
+    let mut options = options();
+    options.limits.steps = 1_000_000;
+    let template = Template::parse(doubling, options).unwrap();
+    let failed = render(&template, &Snapshot::new(), &mut NoHost);
+    let message = failed.unwrap_err().to_string();
     assert!(
         message.ends_with("template made more than 1048576 bytes of values"),
         "{message}"
@@ -344,5 +348,29 @@ fn regular_expressions_are_bounded_when_compiled() {
     for expression in ["\\pL{1000}", "((a{0,100}){0,100}){0,100}"] {
         let message = error(&format!("{{{{ regexMatch `{expression}` `x` }}}}"));
         assert!(message.contains("error parsing regexp: "), "{message}");
+    }
+}
+
+#[test]
+fn what_functions_read_of_long_texts_counts_as_work() {
+    let text = "x".repeat(512 << 10);
+    for call in [
+        "sha256Hex $t",
+        "$t | trimSpace | len",
+        "printf \"%.1s\" $t",
+        "eq $t $t",
+        "slice $t 0 1",
+        "sprig_trunc 1 $t",
+        "len $t",
+    ] {
+        let source = format!(
+            "{{{{ with secret \"x\" }}}}{{{{ $t := .Data.text }}}}{{{{ range 100 }}}}{{{{ $x := {call} }}}}{{{{ end }}}}{{{{ end }}}}"
+        );
+        let message = on_text(&source, &text).unwrap_err().to_string();
+        let bounds = ["more than 20000 steps", "bytes of values"];
+        assert!(
+            bounds.iter().any(|bound| message.ends_with(bound)),
+            "{call}: {message}"
+        );
     }
 }

@@ -252,7 +252,28 @@ impl<'r> Run<'_, 'r> {
             let held = self.fit(last, type_at(arguments.len()))?;
             self.push(held, &mut pushed);
         }
+        self.charge(pushed.base)?;
         Ok(pushed)
+    }
+
+    /// Counts as work what a function reads of its arguments: of long ones a step for so many bytes or members.
+    /// What lies deeper is counted by the functions that go there.
+    fn charge(&mut self, base: usize) -> Result<(), Box<ExecutionError>> {
+        const BYTES: usize = 64;
+        const MEMBERS: usize = 16;
+        let cost = |value: &Value| match value {
+            Value::Text(text) | Value::Number(text) => text.len() / BYTES,
+            Value::List(list) => list.items().len() / MEMBERS,
+            Value::Map(map) => map.len() / MEMBERS,
+            _ => 0,
+        };
+        let values = self.operands.get(base..).unwrap_or_default();
+        let steps: usize = values.iter().map(cost).sum();
+        if steps == 0 || self.context.may_spend(steps as u64) {
+            return Ok(());
+        }
+        self.operands.truncate(base);
+        Err(self.exhausted())
     }
 
     /// Pushes an argument that is a constant text, or lies at the end of a plain path, where it is plainly of
