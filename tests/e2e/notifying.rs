@@ -5,9 +5,9 @@ use leasehold_e2e::scene::{SOON, deployment};
 use leasehold_testkit::wait;
 use serde_json::{Value, json};
 
-/// A server of a name of its own that notes each SIGHUP.
+/// A server of a name of its own that notes each SIGUSR1, which nobody ignores who starts tests, as `nohup` does SIGHUP.
 const SERVER: &str = "ln -s /bin/sh /tmp/server; exec /tmp/server -c '\
-    trap \"echo heard\" HUP; trap \"exit 0\" TERM; echo listening; \
+    trap \"echo heard\" USR1; trap \"exit 0\" TERM; echo listening; \
     while :; do sleep 0.1; done'";
 
 fn secret(scene: &Scene, value: &str) {
@@ -30,7 +30,7 @@ fn workload() -> Value {
             "vault.hashicorp.com/agent-inject-secret-app": "secret/data/app",
             "vault.hashicorp.com/agent-inject-template-app":
                 "{{ with secret \"secret/data/app\" }}{{ .Data.data.k }}{{ end }}",
-            "leasehold.dev/notify-signal": "SIGHUP server",
+            "leasehold.dev/notify-signal": "SIGUSR1 server",
         }),
     );
     let container = "/spec/template/spec/containers/0";
