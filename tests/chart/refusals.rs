@@ -44,6 +44,19 @@ fn values_of_the_wrong_form_are_refused_by_the_schema() {
             "injector.agentDefaults.tokenExpiration=soon",
             "injector.agentDefaults.tokenExpiration",
         ),
+        // The flags ask for a unit, so the program would not start with these.
+        (
+            "injector.agentDefaults.tokenExpiration=600",
+            "injector.agentDefaults.tokenExpiration",
+        ),
+        (
+            "injector.agentDefaults.loginSpread=60",
+            "injector.agentDefaults.loginSpread",
+        ),
+        (
+            "injector.certs.selfMade.caLifetime=24",
+            "injector.certs.selfMade.caLifetime",
+        ),
         ("injector.port=0", "injector.port"),
         ("injector.replicas=-1", "injector.replicas"),
         (
@@ -56,6 +69,12 @@ fn values_of_the_wrong_form_are_refused_by_the_schema() {
         ),
     ] {
         refused(KUBERNETES, set, key);
+    }
+    for set in [
+        "injector.agentDefaults.loginSpread=0",
+        "injector.agentDefaults.loginSpread=1m30s",
+    ] {
+        accepted(KUBERNETES, &["--set".to_owned(), set.to_owned()]);
     }
 }
 
